@@ -37,7 +37,16 @@ endforeach()
 
 if(TARGET acre_tool)
   install(TARGETS acre_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tool)
-endif()
-if(EXISTS ${PROJECT_SOURCE_DIR}/docs/man/acre.1)
   install(FILES docs/man/acre.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tool)
+  install(FILES src/tool/completion/acre.bash RENAME acre COMPONENT tool
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 endif()
+
+# Debian wants the licence beside each package.
+foreach(pair IN ITEMS dev=libacre-dev malloc=libacre-malloc tool=acre)
+  string(REPLACE "=" ";" pair ${pair})
+  list(GET pair 0 component)
+  list(GET pair 1 package)
+  install(FILES LICENSE RENAME copyright COMPONENT ${component}
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package})
+endforeach()

@@ -1,4 +1,4 @@
-# Debian packages: cmake --workflow --preset deb, then build/deb/*.deb.
+# Debian packages: cmake --workflow --preset package, then build/package/*.deb.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME acre)
 set(CPACK_PACKAGE_VENDOR Acre)
