@@ -1,11 +1,11 @@
 #pragma once
 
 #include "base/options.hpp"
+#include "base/text.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
 
 /// Reads "name=value,name=value" against the option table.
@@ -68,16 +68,9 @@ bool parse_options(std::string_view list, option_values& values, option_problem_
 [[nodiscard]] const option_info* find_option(std::string_view name) noexcept;
 
 /// Says in words which values an option takes, as "a number from -1 to 3600000".
-///
-/// Returns:  the part of `buffer` that was written; cut off when the buffer is too small, for
-///           which 160 bytes are never.
-[[nodiscard]] std::string_view describe_accepted(const option_info& option,
-                                                 std::span<char> buffer) noexcept;
+[[nodiscard]] text<160> describe_accepted(const option_info& option) noexcept;
 
-/// Writes a problem as one sentence without full stop or newline.
-///
-/// Returns:  the part of `buffer` that was written; cut off when the buffer is too small.
-[[nodiscard]] std::string_view describe_problem(const option_problem& problem,
-                                                std::span<char> buffer) noexcept;
+/// Says what is wrong and what would be right, as one sentence without full stop or newline.
+[[nodiscard]] text<512> describe_problem(const option_problem& problem) noexcept;
 
 }  // namespace acre::base
