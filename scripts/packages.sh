@@ -1,6 +1,9 @@
 # Sourced by demo and test: the Debian packages they need, and how to install those that are missing.
 
-build_packages=(build-essential cmake ninja-build)
+build_packages=(
+  build-essential cmake ninja-build
+  libcli11-dev libfmt-dev nlohmann-json3-dev # the acre command
+)
 
 test_packages=(
   clang-19 libclang-rt-19-dev clang-format-19 # the second compiler, sanitizers, formatting
