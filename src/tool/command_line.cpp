@@ -1,0 +1,199 @@
+#include "tool/command_line.hpp"
+
+#include "tool/error.hpp"
+#include "tool/options.hpp"
+#include "tool/output_file.hpp"
+#include "tool/run.hpp"
+#include "tool/units.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace acre::tool {
+namespace {
+
+using words = std::vector<std::string>;
+
+/// Prints an option as one line; CLI11's own remarks on types and defaults would make it two.
+class help_formatter : public CLI::Formatter {
+ public:
+  help_formatter() { column_width(28); }
+
+  std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
+    return {};  // it begins the description
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
+  }
+};
+
+/// The parser of one verb: help, and errors that say where help is.
+class verb_parser {
+ public:
+  verb_parser(std::string name, const std::string& usage, const std::string& description)
+      : name_(std::move(name)),
+        app_(fmt::format("Usage: acre {} {}\n\n{}", name_, usage, description)) {
+    app_.set_help_flag("-h,--help", "Print this help");
+    app_.formatter(std::make_shared<help_formatter>());
+  }
+
+  /// Returns:  false when help was asked for, and printed.
+  bool parse(words arguments) {
+    try {
+      std::ranges::reverse(arguments);  // CLI11 takes them from the back
+      app_.parse(arguments);
+      return true;
+    } catch (const CLI::CallForHelp&) {
+      print(app_.help());
+      return false;
+    } catch (const CLI::ParseError& problem) {
+      throw error(exit_code::misuse,
+                  fmt::format("{}; see 'acre {} --help'", describe(problem), name_));
+    }
+  }
+
+  static void print(const std::string& text) {
+    if (!write_all(STDOUT_FILENO, text))
+      throw error(exit_code::misuse, "cannot write to standard output");
+  }
+
+  CLI::App* operator->() noexcept { return &app_; }
+  [[nodiscard]] const CLI::App& app() const noexcept { return app_; }
+
+ private:
+  /// CLI11 begins a sentence; an error of ours goes on after a colon.
+  [[nodiscard]] std::string describe(const CLI::ParseError& problem) const {
+    const auto left_over = app_.remaining();
+    if (dynamic_cast<const CLI::ExtrasError*>(&problem) != nullptr && !left_over.empty())
+      return fmt::format("'acre {}' does not take '{}'", name_, left_over.front());
+    return problem.what();
+  }
+
+  std::string name_;
+  CLI::App app_;
+};
+
+/// Splits off where the command of `acre run` begins: behind "--", or at the first word that is
+/// neither an option nor an option's value. CLI11 would take words of the command for its own.
+words take_command(const CLI::App& app, words& arguments) {
+  auto at = arguments.begin();
+  while (at != arguments.end() && at->size() > 1 && at->front() == '-' && *at != "--") {
+    const auto* const option = app.get_option_no_throw(*at);
+    const bool has_separate_value = option != nullptr && option->get_type_size() > 0;
+    at += has_separate_value && std::next(at) != arguments.end() ? 2 : 1;
+  }
+  words command(at, arguments.end());
+  arguments.erase(at, arguments.end());
+  if (!command.empty() && command.front() == "--") command.erase(command.begin());
+  return command;
+}
+
+std::chrono::milliseconds parse_stats_interval(const std::string& text) {
+  const auto interval = parse_duration(text);
+  if (!interval || *interval < std::chrono::milliseconds(10) || *interval > std::chrono::hours(1)) {
+    throw error(exit_code::misuse,
+                fmt::format("--stats-every does not take '{}'; it takes a time from 10ms to 1h, "
+                            "such as 500ms, 2s or 1m",
+                            text));
+  }
+  return *interval;
+}
+
+int run_words(words arguments) {
+  run_request request;
+  std::string interval;
+  verb_parser parser("run", "[OPTIONS] [--] COMMAND [ARGUMENTS...]",
+                     "Runs a program on Acre's heap, and tells on standard error what memory it "
+                     "used.\nThe exit code is the program's, or 128 + the signal that killed it.");
+  parser->add_option("--option", request.options, "Set an option of the library; repeatable")
+      ->type_name("NAME=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  parser->add_option("--json", request.json_path, "Write all figures to FILE; - is standard output")
+      ->type_name("FILE");
+  parser->add_option("--stats-every", interval, "Print a line every so often, as 500ms, 2s, 1m")
+      ->type_name("TIME");
+  parser->add_flag("--no-follow", request.is_first_only,
+                   "Only the program itself, not those it starts");
+  parser->add_flag("-q,--quiet", request.is_quiet, "Print no summary");
+  parser->footer(
+      "Examples:\n"
+      "  acre run -- redis-server --port 7000\n"
+      "  acre run --stats-every 1s --json figures.json -- python3 job.py\n"
+      "  acre run --option memory_limit=2G --option purge_delay_ms=0 -- make -j8");
+
+  request.command = take_command(parser.app(), arguments);
+  if (!parser.parse(arguments)) return 0;
+  if (request.command.empty())
+    throw error(exit_code::misuse, "no command to run; see 'acre run --help'");
+  if (!interval.empty()) request.stats_interval = parse_stats_interval(interval);
+  return run(request);
+}
+
+int options_words(words arguments) {
+  bool is_json = false;
+  verb_parser parser("options", "[--json]",
+                     "Lists the options of the library: names, defaults and accepted values.");
+  parser->add_flag("--json", is_json, "Print a JSON array");
+  if (!parser.parse(std::move(arguments))) return 0;
+  verb_parser::print(is_json ? format_options_json() : format_options());
+  return 0;
+}
+
+struct verb {
+  std::string_view name;
+  std::string_view summary;
+  int (*execute)(words arguments);
+};
+
+constexpr std::array verbs{
+    verb{"run", "Run a program on Acre's heap, and tell what memory it used", run_words},
+    verb{"options", "List the options of the library", options_words},
+};
+
+std::string general_help() {
+  std::string text =
+      "Usage: acre VERB [OPTIONS]\n\n"
+      "Memory management for Linux programs.\n\nVerbs:\n";
+  for (const auto& each : verbs)
+    text += fmt::format("  {:<12}{}\n", each.name, each.summary);
+  return text +
+         "\nOptions:\n"
+         "  -h, --help  Print this help; 'acre VERB --help' tells of a verb\n"
+         "  --version   Print the version\n"
+         "\nExample:\n"
+         "  acre run -- redis-server --port 7000\n";
+}
+
+}  // namespace
+
+int run_command_line(std::span<char* const> arguments) {
+  if (arguments.empty()) throw error(exit_code::misuse, "no verb given; see 'acre --help'");
+  const std::string_view first = arguments.front();
+  if (first == "-h" || first == "--help" || first == "help") {
+    verb_parser::print(general_help());
+    return 0;
+  }
+  if (first == "--version") {
+    verb_parser::print("acre " ACRE_VERSION "\n");
+    return 0;
+  }
+  const auto* const found = std::ranges::find(verbs, first, &verb::name);
+  if (found == verbs.end()) {
+    throw error(exit_code::misuse,
+                fmt::format("there is no verb '{}'; 'acre --help' lists them", first));
+  }
+  const auto rest = arguments.subspan(1);
+  return found->execute(words(rest.begin(), rest.end()));
+}
+
+}  // namespace acre::tool

@@ -1,0 +1,36 @@
+// acre: the command. Verbs are in files of their names; this file alone prints errors and picks the
+// exit code for them.
+
+#include "tool/command_line.hpp"
+#include "tool/error.hpp"
+#include "tool/output_file.hpp"
+
+#include <exception>
+#include <span>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace {
+
+int report(const char* text, acre::tool::exit_code code) noexcept {
+  try {
+    acre::tool::write_all(STDERR_FILENO, fmt::format("acre: error: {}\n", text));
+  } catch (const std::exception&) {
+    // No memory for the text: the code has to say it.
+  }
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  try {
+    return acre::tool::run_command_line(
+        std::span(words, static_cast<std::size_t>(count)).subspan(1));
+  } catch (const acre::tool::error& problem) {
+    return report(problem.what(), problem.code());
+  } catch (const std::exception& problem) {
+    return report(problem.what(), acre::tool::exit_code::misuse);
+  }
+}
