@@ -11,6 +11,9 @@
 #include <array>
 #include <chrono>
 #include <iterator>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,7 +35,7 @@ class help_formatter : public CLI::Formatter {
     return {};  // it begins the description
   }
   std::string make_option_opts(const CLI::Option* option) const override {
-    return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
+    return option->get_items_expected_max() == 0 ? "" : " " + option->get_type_name();
   }
 };
 
@@ -88,7 +91,7 @@ words take_command(const CLI::App& app, words& arguments) {
   auto at = arguments.begin();
   while (at != arguments.end() && at->size() > 1 && at->front() == '-' && *at != "--") {
     const auto* const option = app.get_option_no_throw(*at);
-    const bool has_separate_value = option != nullptr && option->get_type_size() > 0;
+    const bool has_separate_value = option != nullptr && option->get_items_expected_max() > 0;
     at += has_separate_value && std::next(at) != arguments.end() ? 2 : 1;
   }
   words command(at, arguments.end());
@@ -110,7 +113,7 @@ std::chrono::milliseconds parse_stats_interval(const std::string& text) {
 
 int run_words(words arguments) {
   run_request request;
-  std::string interval;
+  std::optional<std::string> interval;
   verb_parser parser("run", "[OPTIONS] [--] COMMAND [ARGUMENTS...]",
                      "Runs a program on Acre's heap, and tells on standard error what memory it "
                      "used.\nThe exit code is the program's, or 128 + the signal that killed it.");
@@ -135,7 +138,7 @@ int run_words(words arguments) {
   if (!parser.parse(arguments)) return 0;
   if (request.command.empty())
     throw error(exit_code::misuse, "no command to run; see 'acre run --help'");
-  if (!interval.empty()) request.stats_interval = parse_stats_interval(interval);
+  if (interval) request.stats_interval = parse_stats_interval(*interval);
   return run(request);
 }
 

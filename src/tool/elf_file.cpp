@@ -4,6 +4,7 @@
 
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstring>
 #include <type_traits>
 
@@ -49,9 +50,11 @@ bool read_loader(int file, std::string& loader) {
 std::expected<elf_file, elf_problem> read_elf_file(const std::string& path) {
   const file_descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.is_open()) return std::unexpected(elf_problem::unreadable);
-  std::array<unsigned char, EI_NIDENT> ident;
-  if (!read_at(file.get(), 0, ident) || std::memcmp(ident.data(), ELFMAG, SELFMAG) != 0)
+  std::array<unsigned char, SELFMAG> magic;
+  if (!read_at(file.get(), 0, magic) || std::memcmp(magic.data(), ELFMAG, SELFMAG) != 0)
     return std::unexpected(elf_problem::not_elf);
+  std::array<unsigned char, EI_NIDENT> ident;
+  if (!read_at(file.get(), 0, ident)) return std::unexpected(elf_problem::damaged);
 
   elf_file result;
   result.is_64_bit = ident[EI_CLASS] == ELFCLASS64;

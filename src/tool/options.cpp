@@ -2,8 +2,10 @@
 
 #include "base/option_parser.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -73,9 +75,9 @@ std::string format_options() {
   std::string text =
       "Options of the library, for 'acre run --option NAME=VALUE' or in a program's\n"
       "environment as ACRE_OPTIONS=\"NAME=VALUE,NAME=VALUE\".\n";
-  text += fmt::format("\n{:<21}{:<14}{}\n", "NAME", "DEFAULT", "VALUES");
+  text += fmt::format("\n{:<21}{:<9}{}\n", "NAME", "DEFAULT", "VALUES");
   for (const auto& option : base::option_table) {
-    text += fmt::format("{:<21}{:<14}{}\n", option.name, format_default(option),
+    text += fmt::format("{:<21}{:<9}{}\n", option.name, format_default(option),
                         base::describe_accepted(option).view());
     text += wrapped(option.help, 4);
   }

@@ -1,0 +1,89 @@
+"""What the tests of the `acre` command share: they run the real binary and look at what comes out.
+
+ACRE_TOOL names the binary. ACRE_LIBRARY names a stand-in for the library (fake_library.c) that
+reports known figures, so that these tests judge the tool alone.
+"""
+
+import json
+import os
+import stat
+import struct
+import subprocess
+import tempfile
+import unittest
+
+TOOL = os.environ["ACRE_TOOL"]
+LIBRARY = os.environ["ACRE_LIBRARY"]
+
+EM_X86_64 = 62
+EM_AARCH64 = 183
+
+
+class ToolCase(unittest.TestCase):
+    """Runs the tool in a fresh folder, without options left over from the caller."""
+
+    def setUp(self):
+        self._folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self._folder.cleanup)
+        self.folder = self._folder.name
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("LD_PRELOAD", "ACRE_OPTIONS", "ACRE_PRELOAD_ONCE")
+        }
+        self.environment["LC_ALL"] = "C"
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def acre(self, *words, **more):
+        """Runs `acre WORDS`; returns what subprocess.run does, with text."""
+        environment = self.environment | more.pop("environment", {})
+        return subprocess.run(
+            [TOOL, *words], capture_output=True, text=True, timeout=60, env=environment, **more
+        )
+
+    def run_json(self, *command):
+        """Runs the command under `acre run`; returns what --json wrote."""
+        path = self.path("out.json")
+        self.acre("run", "-q", "--json", path, "--", *command)
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+
+    def assert_error(self, result, code, *pieces):
+        """It ended with `code`, and the one line on standard error has each of the pieces."""
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertTrue(result.stderr.startswith("acre: error: "), result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertEqual(result.stdout, "")
+        for piece in pieces:
+            self.assertIn(piece, result.stderr)
+
+    def write_program(self, name, content):
+        """Makes an executable file and returns its path."""
+        path = self.path(name)
+        with open(path, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+        os.chmod(path, stat.S_IRWXU)
+        return path
+
+
+def elf_program(machine=EM_X86_64, is_64_bit=True, loader=None):
+    """The bytes of an ELF program that has headers and nothing else."""
+    ident = b"\x7fELF" + bytes([2 if is_64_bit else 1, 1, 1]) + bytes(9)
+    interpreter = b"" if loader is None else loader.encode() + b"\0"
+    count = 0 if loader is None else 1
+    header_format, header_size, segment_size = (
+        ("<HHIQQQIHHHHHH", 64, 56) if is_64_bit else ("<HHIIIIIHHHHHH", 52, 32)
+    )
+    header = struct.pack(
+        header_format, 2, machine, 1, 0, header_size, 0, 0, header_size, segment_size, count, 0, 0, 0
+    )
+    offset = header_size + segment_size
+    size = len(interpreter)
+    segment = (
+        struct.pack("<IIQQQQQQ", 3, 4, offset, 0, 0, size, size, 1)
+        if is_64_bit
+        else struct.pack("<IIIIIIII", 3, offset, 0, 0, size, size, 4, 1)
+    )
+    return ident + header + (segment + interpreter if count else b"")
