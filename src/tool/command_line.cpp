@@ -1,5 +1,6 @@
 #include "tool/command_line.hpp"
 
+#include "tool/bench.hpp"
 #include "tool/error.hpp"
 #include "tool/options.hpp"
 #include "tool/output_file.hpp"
@@ -142,6 +143,38 @@ int run_words(words arguments) {
   return run(request);
 }
 
+int bench_words(words arguments) {
+  bench_request request;
+  verb_parser parser("bench", "[OPTIONS] [-- COMMAND [ARGUMENTS...]]",
+                     "Compares Acre with the allocators that are installed, on this machine:\n"
+                     "CPU time and peak memory of built-in workloads, or of your own command.");
+  const auto add_list = [&](const char* name, words& into, const char* help) {
+    parser->add_option(name, into, help)
+        ->type_name("NAMES")
+        ->allow_extra_args(false)
+        ->delimiter(',');
+  };
+  add_list("--rows", request.rows, "Only these rows, as larson,mixed-1");
+  add_list("--allocators", request.allocators, "Only these, as acre,glibc,jemalloc");
+  parser->add_option("--reps", request.repetitions, "Runs of each row; 5 unless --quick")
+      ->type_name("COUNT")
+      ->check(CLI::Range(1, 1000).description(""));
+  parser->add_option("--json", request.json_path, "Write all figures to FILE; - is standard output")
+      ->type_name("FILE");
+  parser->add_flag("--quick", request.is_quick, "A third of the rows, and 3 runs of each");
+  parser->footer(
+      "Examples:\n"
+      "  acre bench --quick\n"
+      "  acre bench --rows larson,fragmentation --reps 9\n"
+      "  acre bench --allocators acre,glibc -- python3 job.py");
+
+  request.command = take_command(parser.app(), arguments);
+  if (!parser.parse(arguments)) return 0;
+  if (!request.command.empty() && !request.rows.empty())
+    throw error(exit_code::misuse, "--rows and a command exclude each other");
+  return bench(request);
+}
+
 int options_words(words arguments) {
   bool is_json = false;
   verb_parser parser("options", "[--json]",
@@ -160,6 +193,7 @@ struct verb {
 
 constexpr std::array verbs{
     verb{"run", "Run a program on Acre's heap, and tell what memory it used", run_words},
+    verb{"bench", "Compare Acre with the allocators that are installed", bench_words},
     verb{"options", "List the options of the library", options_words},
 };
 

@@ -66,8 +66,12 @@ std::string_view environment::get(std::string_view name) const noexcept {
 }
 
 void environment::set(std::string_view name, std::string_view value) {
-  std::erase_if(entries_, [&](const std::string& entry) { return names(entry, name); });
+  unset(name);
   entries_.push_back(fmt::format("{}={}", name, value));
+}
+
+void environment::unset(std::string_view name) {
+  std::erase_if(entries_, [&](const std::string& entry) { return names(entry, name); });
 }
 
 std::string prepend_preload(std::string_view library, std::string_view existing) {

@@ -16,6 +16,7 @@ class environment {
   /// The value of a variable; empty when it is not set.
   [[nodiscard]] std::string_view get(std::string_view name) const noexcept;
   void set(std::string_view name, std::string_view value);
+  void unset(std::string_view name);
 
   [[nodiscard]] const std::vector<std::string>& entries() const noexcept { return entries_; }
 

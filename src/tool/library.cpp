@@ -1,6 +1,7 @@
 #include "tool/library.hpp"
 
 #include "tool/error.hpp"
+#include "tool/installation.hpp"
 
 #include <array>
 #include <cstdlib>
@@ -22,12 +23,7 @@ constexpr std::array folders{ACRE_TOOL_TO_LIBRARY_INSTALLED, "../lib", ACRE_TOOL
 std::vector<std::filesystem::path> candidates() {
   if (const char* const chosen = std::getenv("ACRE_LIBRARY"); chosen != nullptr && *chosen != '\0')
     return {std::filesystem::absolute(chosen)};
-  std::error_code problem;
-  const auto tool = std::filesystem::read_symlink("/proc/self/exe", problem);
-  std::vector<std::filesystem::path> result;
-  for (const auto* folder : folders)
-    result.push_back((tool.parent_path() / folder / file_name).lexically_normal());
-  return result;
+  return beside_tool(folders, file_name);
 }
 
 }  // namespace

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "heap/page_run.hpp"
+#include "heap/size_class.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+/// The one range of addresses in which every page of every heap lies, and the tables beside it.
+///
+///     tables | run_of_page | runs |            ...            | page 0 | page 1 | ... frontier ...
+///
+/// Normally the range is reserved at once, far larger than memory. Where a limit on address space
+/// is set or the kernel commits strictly, only the tables are mapped at first and pages are mapped
+/// where the frontier passes, so that the limit counts what is used.
+namespace acre::heaps {
+
+struct bin;
+
+/// Read by every free; written once, before the first block is given out.
+struct address_space {
+  std::uintptr_t base = 0;  ///< address of page 0
+  std::size_t pages = 0;    ///< 0 until the space is ready: every address is then foreign
+  bin** owner = nullptr;    ///< per page: the bin its slab belongs to, the owner's large marker at
+                            ///< the first page of a large block, or null
+  run_index* run_of_page = nullptr;
+  page_run* runs = nullptr;
+
+  [[nodiscard]] std::size_t page_of(const void* address) const noexcept {
+    return (reinterpret_cast<std::uintptr_t>(address) - base) >> page_shift;
+  }
+  [[nodiscard]] bool contains(const void* address) const noexcept {
+    return page_of(address) < pages;
+  }
+  [[nodiscard]] std::byte* address_of(std::size_t page) const noexcept {
+    return reinterpret_cast<std::byte*>(base + (page << page_shift));
+  }
+};
+
+extern constinit address_space space;
+
+/// Reserves the range and its tables. False when the kernel refuses even a small one.
+/// Requires: the page heap's lock; called once with success.
+[[nodiscard]] bool reserve_space() noexcept;
+
+/// Makes pages up to `page` usable; false when a limit forbids it. Requires: the page heap's lock.
+[[nodiscard]] bool commit_up_to(std::size_t page) noexcept;
+
+/// First page that is not usable yet. Requires: the page heap's lock.
+[[nodiscard]] std::size_t committed_pages() noexcept;
+
+}  // namespace acre::heaps

@@ -1,0 +1,257 @@
+#include "heap/allocate.hpp"
+
+#include "base/assert.hpp"
+#include "heap/fork.hpp"
+#include "heap/hooks.hpp"
+#include "heap/large.hpp"
+#include "heap/misuse.hpp"
+#include "heap/page_heap.hpp"
+#include "heap/purger.hpp"
+#include "heap/remote.hpp"
+#include "heap/slabs.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace acre::heaps {
+
+namespace {
+
+constexpr std::uint16_t promotion_pressure = 4;
+
+/// Moves a busy class's stack to its larger place.
+void promote(heap_body& heap, bin& b) noexcept {
+  const unsigned size_class = class_of_bin(heap, b);
+  const class_shape& shape = class_shapes[size_class];
+  b.promoted = true;
+  if (shape.cache_most <= shape.cache_first) return;
+  std::size_t first_word = 0;
+  for (unsigned c = 0; c < size_class; ++c)
+    if (class_shapes[c].cache_most > class_shapes[c].cache_first)
+      first_word += class_shapes[c].cache_most;
+  void** const base = heap.stacks + first_word - 1;
+  const std::size_t count = cached(b);
+  std::copy(b.base + 1, b.top + 1, base + 1);
+  b.base = base;
+  b.top = base + count;
+  b.end = base + shape.cache_most;
+  b.low = static_cast<std::uint8_t>(std::max(shape.cache_most / 16, 4));
+}
+
+void press(heap_body& heap, bin& b) noexcept {
+  if (!b.promoted && ++b.pressure >= promotion_pressure) promote(heap, b);
+}
+
+[[nodiscard]] std::size_t capacity(const bin& b) noexcept {
+  return static_cast<std::size_t>(b.end - b.base);
+}
+
+/// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.
+void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+  press(heap, b);
+  const std::size_t full = capacity(b);
+  const std::size_t level = full > 8 ? full / 2 : full;
+  if (cached(b) < level) (void)take_from_slabs(heap, b, level - cached(b));
+}
+
+/// Makes room in a full stack. Requires: the heap's lock.
+void flush(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+  press(heap, b);
+  if (cached(b) == capacity(b)) flush_oldest(heap, b, (capacity(b) + 1) / 2);
+}
+
+/// Starts a new grant and takes the first block of it. Requires: the stack is not empty.
+void* grant_and_pop(heap_body& heap, bin& b, std::size_t size_bytes) noexcept {
+  std::size_t count = cached(b);
+  const hooks* const table = active_hooks.load(std::memory_order_acquire);
+  if (table == nullptr) [[likely]] {
+    b.granted += count;
+    b.grant = static_cast<std::int32_t>(count) - 1;
+    return pop(&b);
+  }
+  if (heap.bytes_until_event <= 0) heap.bytes_until_event = table->first_budget_bytes;
+  const auto bytes = static_cast<std::int64_t>(b.block_bytes);
+  // The block that reaches the budget is the first of its own grant, so that it is seen here.
+  const bool reached = heap.bytes_until_event <= bytes;
+  const auto before_event = (heap.bytes_until_event - 1) / bytes;
+  count = reached ? 1 : std::min(count, static_cast<std::size_t>(before_event));
+  heap.bytes_until_event -= static_cast<std::int64_t>(count) * bytes;
+  b.granted += count;
+  b.grant = static_cast<std::int32_t>(count) - 1;
+  void* const block = pop(&b);
+  if (reached) heap.bytes_until_event = table->reached(block, size_bytes);
+  return block;
+}
+
+/// Pages of its own for one small request: while a fork is pending.
+void* allocate_pages(std::size_t size_bytes) noexcept {
+  heap_body* const common = common_heap();
+  if (common == nullptr) return nullptr;
+  return allocate_large(*common, std::max<std::size_t>(size_bytes, 1)).address;
+}
+
+}  // namespace
+
+void* allocate_locked(heap_body& heap, unsigned size_class, std::size_t size_bytes) noexcept {
+  bin& b = heap.bins[size_class];
+  if (!heap.lock.acquire_unless(fork_pending)) return allocate_pages(size_bytes);
+  if (b.base == nullptr) prepare_bin(heap, b);
+  void* block = nullptr;
+  if (b.grant > 0) {
+    --b.grant;
+    block = pop(&b);
+  } else {
+    if (cached(b) == 0) refill(heap, b);
+    if (cached(b) > 0) block = grant_and_pop(heap, b, size_bytes);
+  }
+  heap.lock.release();
+  return block;
+}
+
+void give_locked(heap_body& heap, bin& b, void* block) noexcept {
+  if (b.base == nullptr) prepare_bin(heap, b);
+  if (b.top == b.end) flush(heap, b);
+  *++b.top = block;
+}
+
+void* allocate_slow(bin* b, std::size_t size_bytes) noexcept {
+  const std::size_t size_class = static_cast<std::size_t>(b - current);
+  if (current == no_bins) {
+    b->grant = 0;
+    bin* const bins = attach_thread();
+    if (bins == nullptr) {
+      heap_body* const common = common_heap();
+      return common == nullptr ? nullptr
+                               : allocate_locked(*common, static_cast<unsigned>(size_class), size_bytes);
+    }
+    b = bins + size_class;
+  }
+  heap_body& heap = *body_of(b);
+  b->grant = 0;
+  if (b->base == nullptr) prepare_bin(heap, *b);
+  b->seen_bytes += size_bytes;
+  ++b->seen_count;
+  if (cached(*b) < b->low) {
+    if (!heap.lock.acquire_unless(fork_pending)) {
+      if (cached(*b) == 0) return allocate_pages(size_bytes);
+    } else {
+      refill(heap, *b);
+      heap.lock.release();
+      if (cached(*b) == 0) return nullptr;
+    }
+  }
+  return grant_and_pop(heap, *b, size_bytes);
+}
+
+void* allocate_huge(std::size_t size_bytes) noexcept {
+  heap_body* const common = common_heap();
+  return common == nullptr ? nullptr : allocate_large(*common, size_bytes).address;
+}
+
+namespace {
+
+void* medium_or_huge(std::size_t size_bytes) noexcept {
+  return allocate_medium<allocate_slow, allocate_huge>(size_bytes);
+}
+
+void* any_size(std::size_t size_bytes) noexcept {
+  return allocate<allocate_slow, medium_or_huge>(size_bytes);
+}
+
+}  // namespace
+
+unsigned aligned_class_of(std::size_t size_bytes, std::size_t alignment_bytes) noexcept {
+  if (alignment_bytes > page_bytes || size_bytes > class_bytes_max) return class_count;
+  // Blocks of a class are aligned to every power of two that divides its size.
+  const std::size_t rounded =
+      base::align_up(std::max<std::size_t>(size_bytes, 1), alignment_bytes);
+  unsigned c = class_of(rounded);
+  while (c < class_count && class_bytes(c) % alignment_bytes != 0) ++c;
+  return c;
+}
+
+void* allocate_aligned(std::size_t size_bytes, std::size_t alignment_bytes) noexcept {
+  if (alignment_bytes <= 16) return any_size(size_bytes);
+  if (const unsigned c = aligned_class_of(size_bytes, alignment_bytes); c < class_count)
+    return any_size(class_bytes(c));
+  heap_body* const common = common_heap();
+  if (common == nullptr) return nullptr;
+  return allocate_large(*common, std::max<std::size_t>(size_bytes, 1),
+                        std::max(alignment_bytes, page_bytes))
+      .address;
+}
+
+void* allocate_zeroed(std::size_t size_bytes) noexcept {
+  if (size_bytes <= class_bytes_max) {
+    void* const block = any_size(size_bytes);
+    if (block != nullptr) std::memset(block, 0, size_bytes);
+    return block;
+  }
+  heap_body* const common = common_heap();
+  if (common == nullptr) return nullptr;
+  const large_block block = allocate_large(*common, size_bytes);
+  if (block.address != nullptr && !block.reads_zero) std::memset(block.address, 0, size_bytes);
+  return block.address;
+}
+
+void release_full(bin* b, void* block) noexcept {
+  heap_body& heap = *body_of(b);
+  if (b->base == nullptr) prepare_bin(heap, *b);
+  if (cached(*b) == capacity(*b)) {
+    if (!heap.lock.acquire_unless(fork_pending)) {
+      (void)park_blocks(&block, 1);
+      return;
+    }
+    flush(heap, *b);
+    heap.lock.release();
+    purge_later();
+  }
+  *++b->top = block;
+}
+
+void release_slow(void* block) noexcept {
+  if (block == nullptr) return;
+  if (!space.contains(block)) return report_misuse(misuse::not_ours, block);
+  const std::size_t page = space.page_of(block);
+  bin* const owner = space.owner[page];
+  if (owner == nullptr) return report_misuse(misuse::never_allocated, block);
+  if (is_large_marker(owner)) {
+    if (reinterpret_cast<std::uintptr_t>(block) % page_bytes != 0)
+      return report_misuse(misuse::interior, block);
+    return free_large(block);
+  }
+  if (current == no_bins && attach_thread() == nullptr) return free_direct(*owner, block);
+  heap_body* const mine = body_of(current);
+  // The heap that this thread was given just now may be the block's own.
+  if (body_of(owner) == mine) return release(block);
+  free_remote(*mine, *owner, block);
+}
+
+std::size_t usable_bytes(const void* block) noexcept {
+  bin* const owner = space.contains(block) ? space.owner[space.page_of(block)] : nullptr;
+  if (owner == nullptr) {
+    report_misuse(space.contains(block) ? misuse::never_allocated : misuse::not_ours, block);
+    return 0;
+  }
+  if (is_large_marker(owner)) return large_bytes(block);
+  return class_shapes[class_of_bin(*body_of(owner), *owner)].bytes;
+}
+
+void* reallocate(void* block, std::size_t size_bytes) noexcept {
+  const std::size_t old_bytes = usable_bytes(block);
+  if (old_bytes == 0) return nullptr;  // Misuse, reported.
+  const bool was_large = is_large_marker(space.owner[space.page_of(block)]);
+  if (was_large && size_bytes > class_bytes_max) {
+    if (void* const resized = resize_large(block, size_bytes); resized != nullptr) return resized;
+  } else if (!was_large && size_bytes <= class_bytes_max &&
+             class_bytes(class_of(size_bytes)) == old_bytes) {
+    return block;
+  }
+  void* const fresh = any_size(size_bytes);
+  if (fresh == nullptr) return nullptr;
+  std::memcpy(fresh, block, std::min(old_bytes, size_bytes));
+  release(block);
+  return fresh;
+}
+
+}  // namespace acre::heaps

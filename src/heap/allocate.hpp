@@ -1,0 +1,99 @@
+#pragma once
+
+#include "heap/address_space.hpp"
+#include "heap/body.hpp"
+#include "heap/registry.hpp"
+#include "heap/size_class.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+/// Allocation and release of blocks by a thread: the fast paths, inline, and their slow paths.
+///
+/// The fast paths have no atomic operation, lock or system call, and no store but to the thread's own
+/// bin. tests/codegen holds their exact instruction counts.
+namespace acre::heaps {
+
+/// The way on when the bin's grant has ended. `b` is a bin of `current`. Null when out of memory.
+[[nodiscard]] void* allocate_slow(bin* b, std::size_t size_bytes) noexcept;
+
+/// Requires: size_bytes > class_bytes_max.
+[[nodiscard]] void* allocate_huge(std::size_t size_bytes) noexcept;
+
+/// A block whose address is a multiple of `alignment_bytes`, a power of two.
+[[nodiscard]] void* allocate_aligned(std::size_t size_bytes, std::size_t alignment_bytes) noexcept;
+
+/// A block of zero bytes.
+[[nodiscard]] void* allocate_zeroed(std::size_t size_bytes) noexcept;
+
+/// A block with the contents of `block`, which is freed; null (and `block` unchanged) when out of
+/// memory. Requires: `block` is not null; size_bytes > 0.
+[[nodiscard]] void* reallocate(void* block, std::size_t size_bytes) noexcept;
+
+/// Everything that is not a block of the thread's own slabs, null and misuse included.
+void release_slow(void* block) noexcept;
+
+/// `block` is of the thread's own slabs and the bin's stack is full.
+void release_full(bin* b, void* block) noexcept;
+
+/// Usable bytes of a live block; reports misuse and returns 0 for anything else.
+[[nodiscard]] std::size_t usable_bytes(const void* block) noexcept;
+
+/// One block of a heap that is used under its lock. Null when out of memory or at its limit.
+[[nodiscard]] void* allocate_locked(heap_body& heap, unsigned size_class,
+                                    std::size_t size_bytes) noexcept ACRE_EXCLUDES(heap.lock);
+
+/// Gives a block of `b` back to it; the caller holds the heap's lock and not its thread.
+void give_locked(heap_body& heap, bin& b, void* block) noexcept ACRE_REQUIRES(heap.lock);
+
+/// The class whose blocks hold `size_bytes` at that alignment (a power of two), or class_count.
+[[nodiscard]] unsigned aligned_class_of(std::size_t size_bytes, std::size_t alignment_bytes) noexcept;
+
+[[gnu::always_inline]] inline void* pop(bin* b) noexcept {
+  void** const top = b->top;
+  b->top = top - 1;
+  return *top;
+}
+
+/// The slow paths are parameters so that a caller can add what failure means to it (errno, a
+/// new-handler) without a test on the fast path.
+template <void* (*Slow)(bin*, std::size_t), void* (*Medium)(std::size_t)>
+[[nodiscard, gnu::always_inline]] inline void* allocate(std::size_t size_bytes) noexcept(
+    noexcept(Slow(nullptr, 0))) {
+  if (size_bytes > small_bytes_max) [[unlikely]]
+    return Medium(size_bytes);
+  static_assert(sizeof(bin) == 16 * 8, "the class times 16 is scaled by 8 in the address");
+  bin* const b = reinterpret_cast<bin*>(reinterpret_cast<std::uintptr_t>(current) +
+                                        ((size_bytes + 15) & ~std::size_t{15}) * 8);
+  if (--b->grant < 0) [[unlikely]]
+    return Slow(b, size_bytes);
+  return pop(b);
+}
+
+template <void* (*Slow)(bin*, std::size_t), void* (*Huge)(std::size_t)>
+[[nodiscard, gnu::always_inline]] inline void* allocate_medium(std::size_t size_bytes) noexcept(
+    noexcept(Slow(nullptr, 0))) {
+  if (size_bytes > class_bytes_max) [[unlikely]]
+    return Huge(size_bytes);
+  bin* const b = current + medium_class_of(size_bytes);
+  if (--b->grant < 0) [[unlikely]]
+    return Slow(b, size_bytes);
+  return pop(b);
+}
+
+[[gnu::always_inline]] inline void release(void* block) noexcept {
+  const std::size_t page = space.page_of(block);
+  if (page >= space.pages) [[unlikely]]
+    return release_slow(block);
+  bin* const b = space.owner[page];
+  const auto offset = reinterpret_cast<std::uintptr_t>(b) - reinterpret_cast<std::uintptr_t>(current);
+  if (offset >= sizeof(bin) * class_count) [[unlikely]]
+    return release_slow(block);
+  void** const top = b->top + 1;
+  if (top > b->end) [[unlikely]]
+    return release_full(b, block);
+  *top = block;
+  b->top = top;
+}
+
+}  // namespace acre::heaps

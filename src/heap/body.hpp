@@ -1,0 +1,126 @@
+#pragma once
+
+#include "heap/page_run.hpp"
+#include "heap/size_class.hpp"
+#include "os/lock.hpp"
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+/// A heap's own memory: its bins (thread caches), its slabs' heads, its outgoing remote frees.
+///
+/// A bin is a stack of pointers to free blocks. Nothing is written into the blocks, so a stray write
+/// of the program cannot reach the heap's structure, and refilling touches no block.
+///
+///     base          top                end
+///      v             v                  v
+///     [ ][ p ][ p ][ p ][   ][   ][   ]       top == base: empty; free pushes while top < end
+///
+/// malloc has one test: `grant`, the number of allocations until something must happen, counts down.
+/// It is never more than the stack holds, and only frees change the stack otherwise, so it also says
+/// "not empty". When it runs out the slow path looks at the stack again (most often nothing is needed
+/// and a new grant begins), which gives exact counts of allocations and lets a sampler end a grant at
+/// a byte count, at no instruction of the fast path.
+namespace acre::heaps {
+
+struct alignas(128) bin {
+  void** top;                  ///< the next block is *top, if top != base
+  void** end;                  ///< the last slot there is
+  std::int32_t grant;          ///< allocations until the slow path must look; see above
+  std::uint32_t block_bytes;
+  std::uint64_t granted;       ///< allocations granted since the start, with those left in `grant`
+  void** base;
+  run_index partial;           ///< first of the slabs with free slots; guarded by the heap's lock
+  std::uint16_t pressure;      ///< refills and flushes since the start, up to the promotion
+  std::uint8_t low;            ///< a stack below this is refilled when its grant ends
+  bool promoted;               ///< the stack is in `heap_body::stacks`, not in `first`
+  std::uint64_t seen_bytes;    ///< sum of the sizes asked for on the slow path
+  std::uint32_t seen_count;
+  std::uint32_t unused;
+  void* first[8];
+};
+static_assert(sizeof(bin) == 128);
+
+struct heap_body;
+
+/// Blocks on their way to another heap.
+struct remote_batch {
+  heap_body* target;
+  std::uint32_t count;
+  std::uint32_t bytes;
+  void* blocks[30];
+};
+static_assert(sizeof(remote_batch) == 256);
+
+inline constexpr unsigned remote_batch_count = 8;
+inline constexpr std::uint32_t remote_batch_bytes = 8192;
+inline constexpr std::size_t body_bytes = 65536;
+
+/// How many words the promoted stacks of all classes take.
+inline constexpr std::size_t stack_words = [] {
+  std::size_t words = 0;
+  for (const class_shape& shape : class_shapes)
+    if (shape.cache_most > shape.cache_first) words += shape.cache_most;
+  return words;
+}();
+
+enum class body_kind : std::uint8_t {
+  thread,  ///< used by one thread at a time, or idle
+  common,  ///< used under its lock by threads that have no heap; owns the large blocks
+  object,  ///< used under its lock; limited, and destroyed whole
+};
+
+/// Invariant:      aligned to `body_bytes`, so that a bin's address leads to it. A body made of zero bytes
+///                 is valid and empty (a bin is set up at its first use), so that a thread's heap
+///                 touches only the pages it needs.
+/// Thread-safety:  bins and batches belong to the owner thread, or for the other kinds to whoever
+///                 holds the lock; slabs and their records are guarded by the lock.
+struct alignas(body_bytes) heap_body {
+  // Touched by other threads.
+  os::lock lock;
+  std::atomic<std::size_t> pages{0};  ///< pages of slabs and large blocks held
+  alignas(64) std::int64_t bytes_until_event = 0;  ///< see hooks.hpp; counts only while hooks are set
+  std::int64_t used_delta = 0;  ///< bytes taken from slabs, not yet added to the common count
+  heap_body* next_all = nullptr;    ///< guarded by the registry's lock
+  heap_body* next_idle = nullptr;   ///< guarded by the registry's lock
+  bool idle = false;                ///< guarded by the registry's lock
+  bool retired = false;             ///< a destroyed heap object; guarded by the registry's lock
+  body_kind kind = body_kind::thread;
+  run_index owned = 0;              ///< object: all its runs; guarded by lock
+  std::size_t limit_pages = 0;      ///< object: 0 is none
+  std::uint64_t used_bins[(class_count + 63) / 64] = {};  ///< bins that are set up
+  std::atomic<std::size_t> large_allocations{0};
+  std::atomic<std::size_t> large_live{0};
+  std::atomic<std::size_t> large_live_pages{0};
+  char name[32] = {};
+  alignas(128) bin large_marker{};  ///< only its address is used: the owner of large blocks
+
+  bin bins[class_count];
+  remote_batch batches[remote_batch_count];
+  void* stacks[stack_words];
+};
+static_assert(sizeof(heap_body) == body_bytes);
+
+[[nodiscard]] inline heap_body* body_of(const bin* b) noexcept {
+  return reinterpret_cast<heap_body*>(reinterpret_cast<std::uintptr_t>(b) & ~(body_bytes - 1));
+}
+
+[[nodiscard]] inline bool is_large_marker(const bin* b) noexcept {
+  return b == &body_of(b)->large_marker;
+}
+
+/// Calls `visit` for each bin that is set up; the others' memory is not touched.
+template <class Visit>
+void for_each_used_bin(heap_body& heap, Visit visit) noexcept {
+  for (unsigned word = 0; word < (class_count + 63) / 64; ++word)
+    for (std::uint64_t bits = heap.used_bins[word]; bits != 0; bits &= bits - 1)
+      visit(heap.bins[word * 64 + static_cast<unsigned>(std::countr_zero(bits))]);
+}
+
+[[nodiscard]] inline std::size_t cached(const bin& b) noexcept {
+  return static_cast<std::size_t>(b.top - b.base);
+}
+
+}  // namespace acre::heaps

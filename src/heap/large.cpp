@@ -1,0 +1,158 @@
+#include "heap/large.hpp"
+
+#include "base/bits.hpp"
+#include "heap/address_space.hpp"
+#include "heap/config.hpp"
+#include "heap/misuse.hpp"
+#include "heap/page_heap.hpp"
+#include "heap/purger.hpp"
+#include "heap/slabs.hpp"
+#include "heap/usage.hpp"
+#include "os/memory.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+namespace acre::heaps {
+
+namespace {
+
+constexpr std::size_t huge_page_pages = 512;
+/// Below this a huge page could add more than an eighth to what the block needs.
+constexpr std::size_t huge_block_pages = 8 * huge_page_pages;
+/// From here moving pages is cheaper than copying them.
+constexpr std::size_t move_pages_min = 64;
+
+run_index run_at(const void* block) noexcept { return space.run_of_page[space.page_of(block)]; }
+
+void advise(std::size_t first, std::size_t count) noexcept {
+  const huge_policy policy = config.huge.load(std::memory_order_relaxed);
+  if (policy == huge_policy::never || count < huge_block_pages) return;
+  const std::size_t start = base::align_up(first, huge_page_pages);
+  const std::size_t end = base::align_down(first + count, huge_page_pages);
+  if (start < end) os::advise_huge(space.address_of(start), (end - start) * page_bytes);
+}
+
+void count_pages(heap_body& owner, std::ptrdiff_t count) noexcept {
+  owner.pages.fetch_add(static_cast<std::size_t>(count), std::memory_order_relaxed);
+  owner.large_live_pages.fetch_add(static_cast<std::size_t>(count), std::memory_order_relaxed);
+  used.add(count * static_cast<std::ptrdiff_t>(page_bytes));
+}
+
+bool within_limit(const heap_body& owner, std::size_t more) noexcept {
+  return owner.limit_pages == 0 ||
+         owner.pages.load(std::memory_order_relaxed) + more <= owner.limit_pages;
+}
+
+}  // namespace
+
+large_block allocate_large(heap_body& owner, std::size_t size_bytes,
+                           std::size_t alignment_bytes) noexcept {
+  if (size_bytes > PTRDIFF_MAX || alignment_bytes > PTRDIFF_MAX) return {};
+  const std::size_t count = base::divide_up(size_bytes, page_bytes);
+  if (!within_limit(owner, count)) return {};
+  const page_grant grant =
+      pages.allocate({.pages = count,
+                      .alignment_pages = std::max(alignment_bytes / page_bytes, std::size_t{1})});
+  if (grant.run == 0) return {};
+  const std::size_t first = space.runs[grant.run].page;
+  if (owner.kind == body_kind::object) {
+    const os::hold guard(owner.lock);
+    own_run(owner, grant.run);
+  }
+  space.owner[first] = &owner.large_marker;
+  if (grant.reads_zero) advise(first, count);
+  owner.large_allocations.fetch_add(1, std::memory_order_relaxed);
+  owner.large_live.fetch_add(1, std::memory_order_relaxed);
+  count_pages(owner, static_cast<std::ptrdiff_t>(count));
+  return {.address = space.address_of(first), .reads_zero = grant.reads_zero};
+}
+
+void free_large(void* block) noexcept {
+  const std::size_t page = space.page_of(block);
+  const run_index run = space.run_of_page[page];
+  heap_body& owner = *body_of(space.owner[page]);
+  // Two threads that free the same block: one of them finds the page without an owner.
+  bin* expected = &owner.large_marker;
+  if (!std::atomic_ref(space.owner[page]).compare_exchange_strong(expected, nullptr))
+    return report_misuse(misuse::double_free, block);
+  if (owner.kind == body_kind::object) {
+    const os::hold guard(owner.lock);
+    disown_run(owner, run);
+  }
+  owner.large_live.fetch_sub(1, std::memory_order_relaxed);
+  count_pages(owner, -static_cast<std::ptrdiff_t>(space.runs[run].pages));
+  pages.release(run);
+  purge_later();
+}
+
+std::size_t large_bytes(const void* block) noexcept {
+  return std::size_t{space.runs[run_at(block)].pages} * page_bytes;
+}
+
+namespace {
+
+/// Moves the pages to a place with room to grow again. Null when that cannot be done.
+void* move_large(run_index run, std::size_t count) noexcept {
+  const std::size_t old_count = space.runs[run].pages;
+  const std::size_t old_page = space.runs[run].page;
+  // Ask for half as much again and give it back at once: free pages follow the block for its next
+  // growth, at no cost but address space.
+  const std::size_t roomy = count + count / 2;
+  page_request request{.pages = roomy,
+                       .source = page_source::clean_only,
+                       .replaced_pages = old_count + (roomy - count)};
+  page_grant grant = pages.allocate(request);
+  if (grant.run != 0) {
+    pages.shorten_clean(grant.run, count);
+  } else {
+    request.pages = count;
+    request.replaced_pages = old_count;
+    grant = pages.allocate(request);
+    if (grant.run == 0) return nullptr;
+  }
+  const std::size_t page = space.runs[grant.run].page;
+  if (!os::move_pages(space.address_of(old_page), space.address_of(page),
+                      old_count * page_bytes)) {
+    pages.release_clean(grant.run);
+    return nullptr;
+  }
+  space.owner[page] = space.owner[old_page];
+  space.owner[old_page] = nullptr;
+  pages.release_clean(run);
+  advise(page + old_count, count - old_count);
+  return space.address_of(page);
+}
+
+}  // namespace
+
+void* resize_large(void* block, std::size_t size_bytes) noexcept {
+  if (size_bytes > PTRDIFF_MAX) return nullptr;
+  const run_index run = run_at(block);
+  const std::size_t old_count = space.runs[run].pages;
+  const std::size_t count = base::divide_up(size_bytes, page_bytes);
+  heap_body& owner = *body_of(space.owner[space.page_of(block)]);
+  if (count == old_count) return block;
+  const auto change = static_cast<std::ptrdiff_t>(count) - static_cast<std::ptrdiff_t>(old_count);
+  if (count < old_count) {
+    pages.shorten(run, count);
+    count_pages(owner, static_cast<std::ptrdiff_t>(space.runs[run].pages) -
+                           static_cast<std::ptrdiff_t>(old_count));
+    purge_later();
+    return block;
+  }
+  if (!within_limit(owner, count - old_count)) return nullptr;
+  if (pages.extend(run, count)) {
+    advise(space.page_of(block) + old_count, count - old_count);
+    count_pages(owner, change);
+    return block;
+  }
+  // The pages of a heap object are on its list by run, which a move would change.
+  if (old_count < move_pages_min || owner.kind == body_kind::object) return nullptr;
+  void* const moved = move_large(run, count);
+  if (moved != nullptr) count_pages(owner, change);
+  return moved;
+}
+
+}  // namespace acre::heaps

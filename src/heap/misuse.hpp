@@ -1,0 +1,12 @@
+#pragma once
+
+namespace acre::heaps {
+
+/// What is wrong with a pointer that was given to free or realloc.
+enum class misuse : unsigned char { double_free, interior, not_ours, never_allocated, wrong_size };
+
+/// Writes one report with the address and what is known of it to standard error; then ends the
+/// program, or returns when option on_misuse says so. Allocates nothing.
+void report_misuse(misuse kind, const void* address) noexcept;
+
+}  // namespace acre::heaps

@@ -1,0 +1,437 @@
+#include "heap/page_heap.hpp"
+
+#include "base/assert.hpp"
+#include "base/bits.hpp"
+#include "heap/address_space.hpp"
+#include "heap/config.hpp"
+#include "heap/fork.hpp"
+#include "os/memory.hpp"
+
+#include <algorithm>
+
+namespace acre::heaps {
+
+constinit page_heap pages;
+
+namespace {
+
+/// A large run leads to its record from every such page too, so that the record of an interior
+/// address is found by looking back at most this far.
+constexpr std::size_t landmark_pages = 512;
+
+}  // namespace
+
+unsigned page_heap::bin_of(std::size_t pages) noexcept {
+  if (pages < exact_bins) return static_cast<unsigned>(pages);
+  const unsigned doubling = base::log2_floor(pages);  // 7 and more
+  const auto eighth = static_cast<unsigned>(pages >> (doubling - 3)) & 7U;
+  return std::min(exact_bins + (doubling - 7) * bins_per_doubling + eighth, bin_count - 1);
+}
+
+void page_heap::link(run_index run, run_state state) noexcept {
+  page_run& r = space.runs[run];
+  r.state = state;
+  free_lists& lists = lists_of(state);
+  const unsigned b = bin_of(r.pages);
+  r.previous = 0;
+  r.next = lists.head[b];
+  if (r.next != 0) space.runs[r.next].previous = run;
+  lists.head[b] = run;
+  lists.used[b / 64] |= std::uint64_t{1} << (b % 64);
+  if (state == run_state::dirty) add_dirty(r.pages);
+}
+
+void page_heap::unlink(run_index run) noexcept {
+  page_run& r = space.runs[run];
+  ACRE_ASSERT(is_free(r.state));
+  free_lists& lists = lists_of(r.state);
+  const unsigned b = bin_of(r.pages);
+  if (r.next != 0) space.runs[r.next].previous = r.previous;
+  if (r.previous != 0) {
+    space.runs[r.previous].next = r.next;
+  } else {
+    lists.head[b] = r.next;
+    if (r.next == 0) lists.used[b / 64] &= ~(std::uint64_t{1} << (b % 64));
+  }
+  if (r.state == run_state::dirty) add_dirty(-static_cast<std::ptrdiff_t>(r.pages));
+}
+
+void page_heap::add_dirty(std::ptrdiff_t pages) noexcept {
+  const auto now = static_cast<std::size_t>(
+      static_cast<std::ptrdiff_t>(dirty_.load(std::memory_order_relaxed)) + pages);
+  dirty_.store(now, std::memory_order_relaxed);
+  dirty_low_ = std::min(dirty_low_, now);
+}
+
+run_index page_heap::new_run() noexcept {
+  if (spare_runs_ != 0) {
+    const run_index run = spare_runs_;
+    spare_runs_ = space.runs[run].next;
+    return run;
+  }
+  return run_count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void page_heap::drop_run(run_index run) noexcept {
+  space.runs[run].state = run_state::none;
+  space.runs[run].next = spare_runs_;
+  spare_runs_ = run;
+}
+
+void page_heap::mark_ends(run_index run) noexcept {
+  const page_run& r = space.runs[run];
+  space.run_of_page[r.page] = run;
+  space.run_of_page[r.page + r.pages - 1] = run;
+}
+
+/// Cuts `run` after `pages` pages; the rest becomes a run of its own, on no list.
+run_index page_heap::split(run_index run, std::size_t pages) noexcept {
+  page_run& r = space.runs[run];
+  ACRE_ASSERT(pages > 0 && pages < r.pages);
+  const run_index rest = new_run();
+  page_run& tail = space.runs[rest];
+  tail.page = r.page + static_cast<std::uint32_t>(pages);
+  tail.pages = r.pages - static_cast<std::uint32_t>(pages);
+  tail.state = run_state::held;
+  r.pages = static_cast<std::uint32_t>(pages);
+  mark_ends(run);
+  mark_ends(rest);
+  return rest;
+}
+
+run_index page_heap::neighbour_after(const page_run& run) noexcept {
+  const std::size_t page = std::size_t{run.page} + run.pages;
+  return page < frontier_.load(std::memory_order_relaxed) ? space.run_of_page[page] : 0;
+}
+
+run_index page_heap::neighbour_before(const page_run& run) noexcept {
+  return run.page > 0 ? space.run_of_page[run.page - 1] : 0;
+}
+
+/// Puts a run on a free list, joined with free neighbours of its kind.
+void page_heap::insert_free(run_index run, run_state state) noexcept {
+  page_run& r = space.runs[run];
+  if (const run_index after = neighbour_after(r);
+      after != 0 && space.runs[after].state == state) {
+    unlink(after);
+    r.pages += space.runs[after].pages;
+    drop_run(after);
+  }
+  if (const run_index before = neighbour_before(r);
+      before != 0 && space.runs[before].state == state) {
+    unlink(before);
+    r.page = space.runs[before].page;
+    r.pages += space.runs[before].pages;
+    drop_run(before);
+  }
+  mark_ends(run);
+  link(run, state);
+}
+
+/// The shortest run of at least `pages` pages, or 0. In a bin of mixed lengths a few are looked at.
+run_index page_heap::best_fit(free_lists& lists, std::size_t pages) noexcept {
+  constexpr int looks = 16;
+  unsigned b = bin_of(pages);
+  if (b >= exact_bins) {
+    run_index best = 0;
+    int left = looks;
+    for (run_index r = lists.head[b]; r != 0 && left > 0; r = space.runs[r].next, --left) {
+      if (space.runs[r].pages < pages) continue;
+      if (best == 0 || space.runs[r].pages < space.runs[best].pages) best = r;
+    }
+    if (best != 0) return best;
+    ++b;
+  }
+  for (unsigned word = b / 64; word < word_count; ++word) {
+    std::uint64_t used = lists.used[word];
+    if (word == b / 64) used &= ~std::uint64_t{0} << (b % 64);
+    if (used != 0) return lists.head[word * 64 + static_cast<unsigned>(std::countr_zero(used))];
+  }
+  return 0;
+}
+
+/// Cuts a run that is on no list to the request; what is left over goes back as `rest`.
+run_index page_heap::trim_to(run_index run, const page_request& request, run_state rest) noexcept {
+  const std::size_t first = base::align_up(space.runs[run].page, request.alignment_pages);
+  const std::size_t skip = first - space.runs[run].page;
+  if (skip > 0) {
+    const run_index aligned = split(run, skip);
+    insert_free(run, rest);
+    run = aligned;
+  }
+  if (space.runs[run].pages > request.pages) {
+    const run_index tail = split(run, request.pages);
+    space.runs[run].state = run_state::held;
+    insert_free(tail, rest);
+  }
+  return run;
+}
+
+run_index page_heap::take_free(run_state kind, const page_request& request) noexcept {
+  const run_index run =
+      best_fit(lists_of(kind), request.pages + request.alignment_pages - 1);
+  if (run == 0) return 0;
+  unlink(run);
+  space.runs[run].state = run_state::held;
+  return trim_to(run, request, kind);
+}
+
+run_index page_heap::take_frontier(const page_request& request) noexcept {
+  const std::size_t start = frontier_.load(std::memory_order_relaxed);
+  const std::size_t first = base::align_up(start, request.alignment_pages);
+  const std::size_t end = first + request.pages;
+  if (end < first || !commit_up_to(end)) return 0;
+  frontier_.store(end, std::memory_order_relaxed);
+  const run_index run = new_run();
+  page_run& r = space.runs[run];
+  r.page = static_cast<std::uint32_t>(start);
+  r.pages = static_cast<std::uint32_t>(end - start);
+  r.state = run_state::held;
+  mark_ends(run);
+  return trim_to(run, request, run_state::clean);
+}
+
+std::size_t page_heap::dirty_allowance() const noexcept {
+  constexpr std::size_t least = (std::size_t{1} << 20U) / page_bytes;
+  return std::max(least, live_ / 25);
+}
+
+bool page_heap::within_limit(std::size_t new_live_pages) noexcept {
+  const std::size_t limit = config.memory_limit_bytes.load(std::memory_order_relaxed) / page_bytes;
+  if (limit == 0) return true;
+  const std::size_t live = live_ + new_live_pages;
+  if (live > limit) return false;
+  const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
+  if (live + dirty > limit) purge_locked(live + dirty - limit);
+  return live + dirty_.load(std::memory_order_relaxed) <= limit;
+}
+
+/// Called before `clean_pages` become resident: the one place where growth is paid for.
+bool page_heap::make_room(std::size_t clean_pages, std::size_t replaced_pages) noexcept {
+  const std::size_t growth = clean_pages > replaced_pages ? clean_pages - replaced_pages : 0;
+  if (!within_limit(growth)) return false;
+  const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
+  const std::size_t allowance = dirty_allowance();
+  if (dirty > allowance && live_ + dirty + growth > resident_peak_)
+    purge_locked(std::min(std::max(growth, growth_step_pages), dirty - allowance));
+  return true;
+}
+
+void page_heap::note_peak() noexcept {
+  resident_peak_ =
+      std::max(resident_peak_, live_ + dirty_.load(std::memory_order_relaxed));
+}
+
+page_grant page_heap::finish(run_index run, const page_request& request, bool zero) noexcept {
+  page_run& r = space.runs[run];
+  r.state = request.state;
+  r.was_clean = zero;
+  if (request.state == run_state::large) {
+    const std::size_t end = std::size_t{r.page} + r.pages;
+    for (std::size_t p = base::align_up(r.page + 1, landmark_pages); p < end; p += landmark_pages)
+      space.run_of_page[p] = run;
+  }
+  live_ += r.pages;
+  note_peak();
+  return {.run = run, .reads_zero = zero};
+}
+
+page_grant page_heap::allocate(const page_request& request) noexcept {
+  ACRE_ASSERT(request.pages > 0);
+  if (request.pages + request.alignment_pages > space.pages) return {};
+  if (!lock_.acquire_unless(fork_pending)) return allocate_in_fork_lane(request);
+  page_grant grant;
+  run_index run = 0;
+  if (request.source == page_source::any) {
+    if (within_limit(request.pages)) run = take_free(run_state::dirty, request);
+    if (run != 0) grant = finish(run, request, false);
+    if (run == 0 && request.pages >= growth_step_pages && request.alignment_pages == 1) {
+      run = take_mixed(request);
+      if (run != 0) grant = finish(run, request, false);
+    }
+  }
+  if (run == 0 && make_room(request.pages, request.replaced_pages)) {
+    run = take_free(run_state::clean, request);
+    if (run == 0) run = take_frontier(request);
+    if (run != 0) grant = finish(run, request, true);
+  }
+  lock_.release();
+  return grant;
+}
+
+/// A dirty run with free neighbours of either kind that together are long enough.
+run_index page_heap::take_mixed(const page_request& request) noexcept {
+  constexpr int looks = 32;
+  int left = looks;
+  for (int word = static_cast<int>(word_count) - 1; word >= 0 && left > 0; --word) {
+    std::uint64_t used = dirty_lists_.used[static_cast<unsigned>(word)];
+    while (used != 0 && left > 0) {
+      const auto bit = 63U - static_cast<unsigned>(std::countl_zero(used));
+      used &= ~(std::uint64_t{1} << bit);
+      const unsigned b = static_cast<unsigned>(word) * 64 + bit;
+      if (b < growth_step_pages / 4) return 0;  // Too short to matter.
+      for (run_index r = dirty_lists_.head[b]; r != 0 && left > 0; r = space.runs[r].next, --left) {
+        run_index first = r;
+        std::size_t total = space.runs[r].pages;
+        if (const run_index before = neighbour_before(space.runs[r]);
+            before != 0 && space.runs[before].state == run_state::clean) {
+          first = before;
+          total += space.runs[before].pages;
+        }
+        run_index last = r;
+        while (total < request.pages) {
+          const run_index after = neighbour_after(space.runs[last]);
+          if (after == 0 || !is_free(space.runs[after].state)) break;
+          total += space.runs[after].pages;
+          last = after;
+        }
+        if (total < request.pages) continue;
+        // The dirty pages among those taken are resident already.
+        std::size_t clean = 0;
+        for (run_index i = first;; i = neighbour_after(space.runs[i])) {
+          if (space.runs[i].state == run_state::clean) clean += space.runs[i].pages;
+          if (i == last) break;
+        }
+        clean = std::min(clean, request.pages);
+        // Take the parts off the lists before room is made, so that purging passes them by; they
+        // count as live meanwhile, or growth would be judged too small.
+        const run_index stop = neighbour_after(space.runs[last]);
+        std::size_t dirty_taken = 0;
+        for (run_index i = first; i != stop;) {
+          const run_index next = neighbour_after(space.runs[i]);
+          if (space.runs[i].state == run_state::dirty) dirty_taken += space.runs[i].pages;
+          unlink(i);
+          if (i != first) {
+            space.runs[first].pages += space.runs[i].pages;
+            drop_run(i);
+          }
+          i = next;
+          if (next == 0) break;
+        }
+        space.runs[first].state = run_state::held;
+        mark_ends(first);
+        live_ += dirty_taken;
+        const bool room = make_room(clean, request.replaced_pages);
+        live_ -= dirty_taken;
+        if (!room) {
+          insert_free(first, run_state::dirty);
+          return 0;
+        }
+        return trim_to(first, request, run_state::dirty);
+      }
+    }
+  }
+  return 0;
+}
+
+void page_heap::give_back(run_index run, run_state state) noexcept {
+  if (!lock_.acquire_unless(fork_pending)) return park_run(run);
+  live_ -= space.runs[run].pages;
+  insert_free(run, state);
+  lock_.release();
+}
+
+void page_heap::release(run_index run) noexcept { give_back(run, run_state::dirty); }
+void page_heap::release_clean(run_index run) noexcept { give_back(run, run_state::clean); }
+
+bool page_heap::extend(run_index run, std::size_t pages) noexcept {
+  if (!lock_.acquire_unless(fork_pending)) return false;
+  page_run& r = space.runs[run];
+  const std::size_t wanted = pages - r.pages;
+  const std::size_t old_end = std::size_t{r.page} + r.pages;
+  bool done = false;
+  const run_index after = neighbour_after(r);
+  if (after == 0) {
+    // The run ends at the frontier.
+    if (old_end == frontier_.load(std::memory_order_relaxed) && make_room(wanted, 0) &&
+        commit_up_to(old_end + wanted)) {
+      frontier_.store(old_end + wanted, std::memory_order_relaxed);
+      done = true;
+    }
+  } else if (const run_state kind = space.runs[after].state; is_free(kind)) {
+    // A clean neighbour may reach the frontier and be lengthened there.
+    const page_run& a = space.runs[after];
+    std::size_t have = a.pages;
+    if (kind == run_state::clean && have < wanted && neighbour_after(a) == 0 &&
+        commit_up_to(old_end + wanted)) {
+      unlink(after);
+      frontier_.store(old_end + wanted, std::memory_order_relaxed);
+      space.runs[after].pages = static_cast<std::uint32_t>(wanted);
+      mark_ends(after);
+      link(after, kind);
+      have = wanted;
+    }
+    if (have >= wanted) {
+      unlink(after);
+      space.runs[after].state = run_state::held;
+      const bool room = kind == run_state::dirty ? within_limit(wanted) : make_room(wanted, 0);
+      if (room) {
+        if (have > wanted) insert_free(split(after, wanted), kind);
+        if (kind == run_state::dirty) r.was_clean = false;
+        drop_run(after);
+        done = true;
+      } else {
+        insert_free(after, kind);
+      }
+    }
+  }
+  if (done) {
+    r.pages = static_cast<std::uint32_t>(pages);
+    mark_ends(run);
+    for (std::size_t p = base::align_up(old_end, landmark_pages); p < old_end + wanted;
+         p += landmark_pages)
+      space.run_of_page[p] = run;
+    live_ += wanted;
+    note_peak();
+  }
+  lock_.release();
+  return done;
+}
+
+void page_heap::cut(run_index run, std::size_t pages, run_state rest) noexcept {
+  // While a fork is pending the run simply stays long.
+  if (!lock_.acquire_unless(fork_pending)) return;
+  const run_index tail = split(run, pages);
+  live_ -= space.runs[tail].pages;
+  insert_free(tail, rest);
+  lock_.release();
+}
+
+void page_heap::shorten(run_index run, std::size_t pages) noexcept {
+  cut(run, pages, run_state::dirty);
+}
+void page_heap::shorten_clean(run_index run, std::size_t pages) noexcept {
+  cut(run, pages, run_state::clean);
+}
+
+page_counts page_heap::counts() noexcept {
+  const os::hold guard(lock_);
+  return {.live = live_,
+          .dirty = dirty_.load(std::memory_order_relaxed),
+          .frontier = frontier_.load(std::memory_order_relaxed),
+          .runs = run_count_.load(std::memory_order_relaxed),
+          .peak = resident_peak_};
+}
+
+bool page_heap::ready() noexcept {
+  const os::hold guard(lock_);
+  return space.pages != 0 || reserve_space();
+}
+
+bool page_heap::check_invariants() noexcept {
+  const os::hold guard(lock_);
+  std::size_t live = 0;
+  std::size_t dirty = 0;
+  const std::size_t end = frontier_.load(std::memory_order_relaxed);
+  for (std::size_t page = 0; page < end;) {
+    const run_index run = space.run_of_page[page];
+    const page_run& r = space.runs[run];
+    if (run == 0 || r.page != page || r.pages == 0 || r.state == run_state::none) return false;
+    if (space.run_of_page[page + r.pages - 1] != run) return false;
+    (r.state == run_state::dirty ? dirty : live) += r.state == run_state::clean ? 0 : r.pages;
+    page += r.pages;
+  }
+  return live == live_ + skipped_ && dirty == dirty_.load(std::memory_order_relaxed);
+}
+
+}  // namespace acre::heaps

@@ -1,0 +1,166 @@
+#pragma once
+
+#include "heap/page_run.hpp"
+#include "heap/size_class.hpp"
+#include "os/lock.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+/// The process-wide store of free page runs.
+///
+/// A freed run stays resident ("dirty") and is used again first. It goes back to the kernel in two
+/// cases only: when pages that are not resident ("clean") are about to be taken while dirty ones lie
+/// idle, as many dirty ones are purged first ("purge on growth": the peak never exceeds what was
+/// resident before, at almost no system call in a steady state); and when nobody needed a dirty page
+/// for a while (`purge_unneeded`, called by the purging thread).
+///
+/// Equation: every page below the frontier is live (slab, large, held), dirty, clean, or skipped.
+namespace acre::heaps {
+
+/// Which fresh contents a request accepts.
+enum class page_source : std::uint8_t {
+  any,         ///< dirty first
+  clean_only,  ///< pages that read as zero and take no memory yet
+};
+
+struct page_request {
+  std::size_t pages = 0;
+  std::size_t alignment_pages = 1;  ///< a power of two
+  run_state state = run_state::large;
+  page_source source = page_source::any;
+  std::size_t replaced_pages = 0;  ///< resident pages that will be given back at once (a move)
+};
+
+struct page_grant {
+  run_index run = 0;       ///< 0: out of memory
+  bool reads_zero = false;  ///< every page reads as zero
+};
+
+struct page_counts {
+  std::size_t live = 0, dirty = 0, frontier = 0, runs = 0, peak = 0;
+};
+
+class page_heap {
+ public:
+  /// Fails: run 0 when memory, the limit or address space runs out.
+  [[nodiscard]] page_grant allocate(const page_request& request) noexcept ACRE_EXCLUDES(lock_);
+
+  /// Gives a run back; its pages must have no owner in the address space any more.
+  void release(run_index run) noexcept ACRE_EXCLUDES(lock_);
+
+  /// The same for pages that read as zero and are not resident.
+  void release_clean(run_index run) noexcept ACRE_EXCLUDES(lock_);
+
+  /// Lengthens a large run in place; false when the pages after it are taken.
+  [[nodiscard]] bool extend(run_index run, std::size_t pages) noexcept ACRE_EXCLUDES(lock_);
+
+  /// Gives the pages of a large run beyond `pages` back.
+  void shorten(run_index run, std::size_t pages) noexcept ACRE_EXCLUDES(lock_);
+
+  /// The same for pages that read as zero and are not resident.
+  void shorten_clean(run_index run, std::size_t pages) noexcept ACRE_EXCLUDES(lock_);
+
+  /// Gives dirty pages back to the kernel until at most `keep_pages` are left. Returns how many.
+  std::size_t purge_down_to(std::size_t keep_pages) noexcept ACRE_EXCLUDES(lock_);
+
+  /// Purges most of what has been dirty ever since the last call. Returns how many pages.
+  std::size_t purge_unneeded() noexcept ACRE_EXCLUDES(lock_);
+
+  [[nodiscard]] page_counts counts() noexcept ACRE_EXCLUDES(lock_);
+  /// Dirty pages now; a hint that needs no lock.
+  [[nodiscard]] std::size_t dirty_hint() const noexcept {
+    return dirty_.load(std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] bool ready() noexcept ACRE_EXCLUDES(lock_);  ///< reserves the space at the first call
+
+  /// Walks every run; false when an invariant is broken.
+  [[nodiscard]] bool check_invariants() noexcept ACRE_EXCLUDES(lock_);
+
+  // Fork: see fork.hpp.
+  void lock_for_fork() noexcept ACRE_ACQUIRE(lock_);
+  void wake_waiters() noexcept;
+  void unlock_after_fork_in_parent() noexcept ACRE_RELEASE(lock_);
+  void unlock_after_fork_in_child() noexcept ACRE_RELEASE(lock_);
+
+ private:
+  static constexpr unsigned exact_bins = 128;
+  static constexpr unsigned bins_per_doubling = 8;
+  static constexpr unsigned bin_count = exact_bins + 24 * bins_per_doubling;
+  static constexpr unsigned word_count = bin_count / 64;
+  static constexpr std::size_t growth_step_pages = 64;
+  /// Pages of address space that other threads may take without the lock while a fork is pending.
+  static constexpr std::size_t fork_lane_pages = 16384;
+
+  /// Free runs of one kind, by length.
+  struct free_lists {
+    std::array<run_index, bin_count> head{};
+    std::array<std::uint64_t, word_count> used{};
+  };
+
+  static unsigned bin_of(std::size_t pages) noexcept;
+  static bool is_free(run_state state) noexcept {
+    return state == run_state::dirty || state == run_state::clean;
+  }
+
+  free_lists& lists_of(run_state state) noexcept {
+    return state == run_state::dirty ? dirty_lists_ : clean_lists_;
+  }
+  void link(run_index run, run_state state) noexcept ACRE_REQUIRES(lock_);
+  void unlink(run_index run) noexcept ACRE_REQUIRES(lock_);
+  run_index new_run() noexcept ACRE_REQUIRES(lock_);
+  void drop_run(run_index run) noexcept ACRE_REQUIRES(lock_);
+  void mark_ends(run_index run) noexcept ACRE_REQUIRES(lock_);
+  run_index split(run_index run, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
+  void insert_free(run_index run, run_state state) noexcept ACRE_REQUIRES(lock_);
+  run_index neighbour_after(const page_run& run) noexcept ACRE_REQUIRES(lock_);
+  run_index neighbour_before(const page_run& run) noexcept ACRE_REQUIRES(lock_);
+
+  run_index best_fit(free_lists& lists, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
+  run_index take_free(run_state kind, const page_request& request) noexcept ACRE_REQUIRES(lock_);
+  run_index take_mixed(const page_request& request) noexcept ACRE_REQUIRES(lock_);
+  run_index take_frontier(const page_request& request) noexcept ACRE_REQUIRES(lock_);
+  run_index trim_to(run_index run, const page_request& request, run_state rest) noexcept
+      ACRE_REQUIRES(lock_);
+  page_grant finish(run_index run, const page_request& request, bool zero) noexcept
+      ACRE_REQUIRES(lock_);
+  [[nodiscard]] bool make_room(std::size_t clean_pages, std::size_t replaced_pages) noexcept
+      ACRE_REQUIRES(lock_);
+  [[nodiscard]] bool within_limit(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);
+  std::size_t dirty_allowance() const noexcept ACRE_REQUIRES(lock_);
+  std::size_t purge_locked(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
+  run_index largest_dirty(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
+  void add_dirty(std::ptrdiff_t pages) noexcept ACRE_REQUIRES(lock_);
+  void note_peak() noexcept ACRE_REQUIRES(lock_);
+  void give_back(run_index run, run_state state) noexcept ACRE_EXCLUDES(lock_);
+  void cut(run_index run, std::size_t pages, run_state rest) noexcept ACRE_EXCLUDES(lock_);
+  page_grant allocate_in_fork_lane(const page_request& request) noexcept;
+  page_grant allocate_after_fork(const page_request& request) noexcept;
+
+  os::lock lock_;  ///< guards all below and, with the heaps' locks, the tables of the address space
+  free_lists dirty_lists_ ACRE_GUARDED_BY(lock_);
+  free_lists clean_lists_ ACRE_GUARDED_BY(lock_);
+  run_index spare_runs_ ACRE_GUARDED_BY(lock_) = 0;
+  std::size_t live_ ACRE_GUARDED_BY(lock_) = 0;
+  std::size_t resident_peak_ ACRE_GUARDED_BY(lock_) = 0;  ///< most of live + dirty so far
+  std::size_t dirty_low_ ACRE_GUARDED_BY(lock_) = 0;  ///< fewest dirty pages since the last tick
+  bool purge_refused_ ACRE_GUARDED_BY(lock_) = false;  ///< madvise failed: memory is locked
+  std::atomic<std::size_t> dirty_{0};  ///< written under lock_; read anywhere as a hint, relaxed
+
+  // Advanced under lock_, or by compare-exchange without it while a fork is pending.
+  std::atomic<std::size_t> frontier_{0};
+  std::atomic<run_index> run_count_{1};
+  std::atomic<std::size_t> lane_live_{0};  ///< pages taken in the fork lane, not yet in live_
+  // Written by the forking thread before others look.
+  std::size_t lane_start_ = 0;
+  std::size_t lane_end_ = 0;
+  run_index lane_first_run_ = 0;
+  std::size_t skipped_ ACRE_GUARDED_BY(lock_) = 0;  ///< pages of lanes that a child skipped
+};
+
+extern constinit page_heap pages;
+
+}  // namespace acre::heaps

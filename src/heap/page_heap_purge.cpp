@@ -1,0 +1,86 @@
+#include "heap/address_space.hpp"
+#include "heap/page_heap.hpp"
+#include "os/memory.hpp"
+
+#include <algorithm>
+
+// How dirty pages go back to the kernel: the largest runs first, for the fewest system calls.
+namespace acre::heaps {
+
+/// A dirty run off its list, cut to about `pages`; 0 when there is none.
+run_index page_heap::largest_dirty(std::size_t pages) noexcept {
+  for (unsigned word = word_count; word-- > 0;) {
+    const std::uint64_t used = dirty_lists_.used[word];
+    if (used == 0) continue;
+    const run_index run =
+        dirty_lists_.head[word * 64 + 63U - static_cast<unsigned>(std::countl_zero(used))];
+    unlink(run);
+    space.runs[run].state = run_state::held;
+    if (space.runs[run].pages > pages) {
+      // The front part stays: it is the one that best fit takes next.
+      const run_index tail = split(run, space.runs[run].pages - pages);
+      insert_free(run, run_state::dirty);
+      return tail;
+    }
+    return run;
+  }
+  return 0;
+}
+
+/// Purges about `pages` pages while the lock is held; for the thread that is about to grow.
+std::size_t page_heap::purge_locked(std::size_t pages) noexcept {
+  std::size_t purged = 0;
+  while (purged < pages && !purge_refused_) {
+    const run_index run = largest_dirty(pages - purged);
+    if (run == 0) break;
+    const page_run& r = space.runs[run];
+    const std::size_t count = r.pages;
+    purge_refused_ = !os::purge(space.address_of(r.page), count * page_bytes);
+    insert_free(run, purge_refused_ ? run_state::dirty : run_state::clean);
+    if (!purge_refused_) purged += count;
+  }
+  return purged;
+}
+
+std::size_t page_heap::purge_down_to(std::size_t keep_pages) noexcept {
+  // In pieces, and with the lock open during each system call.
+  constexpr std::size_t piece_pages = 1024;
+  std::size_t purged = 0;
+  for (;;) {
+    lock_.acquire();
+    const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
+    const run_index run =
+        dirty > keep_pages ? largest_dirty(std::min(piece_pages, dirty - keep_pages)) : 0;
+    std::byte* const start = run != 0 ? space.address_of(space.runs[run].page) : nullptr;
+    const std::size_t count = run != 0 ? space.runs[run].pages : 0;
+    live_ += count;  // Held pages count as live.
+    lock_.release();
+    if (run == 0) return purged;
+    const bool gone = os::purge(start, count * page_bytes);
+    lock_.acquire();
+    live_ -= count;
+    insert_free(run, gone ? run_state::clean : run_state::dirty);
+    purge_refused_ = !gone;
+    lock_.release();
+    if (!gone) return purged;
+    purged += count;
+  }
+}
+
+std::size_t page_heap::purge_unneeded() noexcept {
+  lock_.acquire();
+  const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
+  const std::size_t unneeded = std::min(dirty_low_, dirty);
+  lock_.release();
+  // An eighth stays, so that a slow ebb is not followed page by page; small rests go at once.
+  constexpr std::size_t small_rest = 64;
+  const std::size_t stays = unneeded > small_rest * 8 ? unneeded / 8 : 0;
+  const std::size_t purged = unneeded > stays ? purge_down_to(dirty - (unneeded - stays)) : 0;
+  const os::hold guard(lock_);
+  dirty_low_ = dirty_.load(std::memory_order_relaxed);
+  // What was resident once is not a reason to grow again.
+  resident_peak_ = std::max(live_ + dirty_.load(std::memory_order_relaxed), resident_peak_ - std::min(resident_peak_, purged));
+  return purged;
+}
+
+}  // namespace acre::heaps

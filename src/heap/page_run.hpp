@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace acre::heaps {
+
+/// What a run of pages is used for.
+enum class run_state : std::uint8_t {
+  none,   ///< the record is unused
+  slab,   ///< holds blocks of one size class
+  large,  ///< one block
+  dirty,  ///< free, contents arbitrary, probably resident
+  clean,  ///< free, reads as zero, not resident
+  held,   ///< being purged, or the heap's own tables
+};
+
+/// Number of a run record; 0 is no run.
+using run_index = std::uint32_t;
+
+/// All facts about one run of pages; one cache line, out of reach of the program's own writes.
+///
+/// Every page below the frontier lies in exactly one run; a run's first and last page (for a slab
+/// every page) lead to its record through `address_space::run_of_page`.
+///
+/// Guarded by: the page heap's lock, but for a slab by the lock of the heap that owns it.
+struct alignas(64) page_run {
+  std::uint64_t free_bits[4];  ///< slab: bit i is 1 while slot i is free and in no cache
+  run_index next;              ///< of the list the run is on
+  run_index previous;
+  std::uint32_t page;   ///< first page, counted from the start of the space
+  std::uint32_t pages;  ///< length
+  run_index owned_next;  ///< list of all runs of a heap object
+  run_index owned_previous;
+  std::uint16_t free_count;  ///< slab: number of bits set
+  std::uint8_t size_class;   ///< slab
+  run_state state;
+  bool listed;     ///< slab: on its class's list of slabs with free slots
+  bool was_clean;  ///< large: pages beyond those touched may still read as zero
+};
+static_assert(sizeof(page_run) == 64);
+
+}  // namespace acre::heaps

@@ -1,0 +1,21 @@
+#pragma once
+
+/// Gives memory back while the program is idle.
+///
+/// A thread of its own, made when more than a little free memory is resident and gone again after a
+/// few intervals in which nothing was left to purge. A program whose free memory stays small never
+/// has one.
+namespace acre::heaps {
+
+/// Starts the purging thread if there is enough to purge and it is not running. Cheap otherwise.
+/// Requires: no lock of the heap is held.
+void purge_later() noexcept;
+
+/// Gives everything back that can be given back now: empty slabs of all heaps, all dirty pages but
+/// `keep_pages`. Returns the pages purged.
+unsigned long purge_now(unsigned long keep_pages) noexcept;
+
+/// In the child of a fork, which has no purging thread.
+void reset_purger_after_fork() noexcept;
+
+}  // namespace acre::heaps

@@ -1,0 +1,199 @@
+#include "heap/registry.hpp"
+
+#include "heap/address_space.hpp"
+#include "heap/fork.hpp"
+#include "heap/page_heap.hpp"
+#include "heap/remote.hpp"
+#include "heap/slabs.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include <pthread.h>
+
+namespace acre::heaps {
+
+constinit thread_local bin* current __attribute__((tls_model("initial-exec"))) = no_bins;
+constinit bin no_bins[class_count] = {};
+
+namespace {
+
+/// The thread's key destructors are in their last round: it never gets a heap again.
+constinit thread_local bool ending __attribute__((tls_model("initial-exec"))) = false;
+
+os::lock registry_lock;  // guards all below and the heaps' fields that say so
+heap_body* all_heaps ACRE_GUARDED_BY(registry_lock) = nullptr;
+heap_body* idle_heaps ACRE_GUARDED_BY(registry_lock) = nullptr;
+heap_body* spare_objects ACRE_GUARDED_BY(registry_lock) = nullptr;
+thread_counts threads ACRE_GUARDED_BY(registry_lock);
+std::size_t retired_count ACRE_GUARDED_BY(registry_lock) = 0;
+bool key_made ACRE_GUARDED_BY(registry_lock) = false;
+pthread_key_t exit_key;
+
+/// Written once under registry_lock; acquire and release pair so that the body is seen whole.
+constinit std::atomic<heap_body*> common{nullptr};
+
+constexpr std::uintptr_t last_round = PTHREAD_DESTRUCTOR_ITERATIONS;
+
+void detach_thread() noexcept {
+  heap_body& heap = *body_of(current);
+  ending = true;
+  current = no_bins;
+  send_all_batches(heap);
+  heap.lock.acquire();
+  flush_all(heap);
+  heap.lock.release();
+  const os::hold guard(registry_lock);
+  heap.idle = true;
+  heap.next_idle = idle_heaps;
+  idle_heaps = &heap;
+  --threads.now;
+}
+
+/// Key destructors may allocate and free, and more may be called after this one: wait for the last
+/// round. (The value counts the rounds; glibc runs PTHREAD_DESTRUCTOR_ITERATIONS of them.)
+void thread_exits(void* value) noexcept {
+  const auto round = reinterpret_cast<std::uintptr_t>(value);
+  if (round < last_round)
+    pthread_setspecific(exit_key, reinterpret_cast<void*>(round + 1));
+  else if (current != no_bins)
+    detach_thread();
+}
+
+heap_body* new_body(body_kind kind) noexcept ACRE_REQUIRES(registry_lock) {
+  constexpr std::size_t count = body_bytes / page_bytes;
+  const page_grant grant = pages.allocate({.pages = count,
+                                           .alignment_pages = count,
+                                           .state = run_state::held,
+                                           .source = page_source::clean_only});
+  if (grant.run == 0) return nullptr;
+  // Only what is not zero is written, so that one page is touched.
+  auto* const heap = std::launder(
+      reinterpret_cast<heap_body*>(space.address_of(space.runs[grant.run].page)));
+  heap->kind = kind;
+  heap->next_all = all_heaps;
+  all_heaps = heap;
+  return heap;
+}
+
+heap_body* make_common() noexcept ACRE_REQUIRES(registry_lock) {
+  heap_body* heap = common.load(std::memory_order_relaxed);
+  if (heap != nullptr) return heap;
+  if (!pages.ready()) return nullptr;
+  heap = new_body(body_kind::common);
+  if (heap != nullptr) common.store(heap, std::memory_order_release);
+  return heap;
+}
+
+}  // namespace
+
+bin* attach_thread() noexcept {
+  if (ending || !registry_lock.acquire_unless(fork_pending)) return nullptr;
+  heap_body* heap = nullptr;
+  if (make_common() != nullptr) {
+    if (!key_made) key_made = pthread_key_create(&exit_key, thread_exits) == 0;
+    heap = idle_heaps;
+    if (heap != nullptr) {
+      idle_heaps = heap->next_idle;
+      heap->idle = false;
+    } else {
+      heap = new_body(body_kind::thread);
+    }
+  }
+  const bool watch_exit = key_made;
+  if (heap != nullptr) {
+    ++threads.now;
+    threads.peak = std::max(threads.peak, threads.now);
+  }
+  registry_lock.release();
+  if (heap == nullptr) return nullptr;
+  current = heap->bins;
+  // Outside the lock: for a high key this allocates.
+  if (watch_exit) pthread_setspecific(exit_key, reinterpret_cast<void*>(std::uintptr_t{1}));
+  return current;
+}
+
+heap_body* common_heap() noexcept {
+  heap_body* const heap = common.load(std::memory_order_acquire);
+  if (heap != nullptr) return heap;
+  const os::hold guard(registry_lock);
+  return make_common();
+}
+
+heap_body* new_object_heap() noexcept {
+  const os::hold guard(registry_lock);
+  if (make_common() == nullptr) return nullptr;
+  heap_body* heap = spare_objects;
+  if (heap == nullptr) return new_body(body_kind::object);
+  spare_objects = heap->next_idle;
+  heap->retired = false;
+  return heap;
+}
+
+void retire_object_heap(heap_body& heap) noexcept {
+  const os::hold guard(registry_lock);
+  for_each_used_bin(heap, [](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
+    retired_count += b.granted - static_cast<std::uint64_t>(std::max(b.grant, 0));
+    b = bin{};
+  });
+  retired_count += heap.large_allocations.exchange(0, std::memory_order_relaxed);
+  std::fill(std::begin(heap.used_bins), std::end(heap.used_bins), 0);
+  heap.limit_pages = 0;
+  heap.name[0] = '\0';
+  heap.retired = true;
+  heap.next_idle = spare_objects;
+  spare_objects = &heap;
+}
+
+void for_each_heap(void (*visit)(heap_body&, void*), void* context) noexcept {
+  const os::hold guard(registry_lock);
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) visit(*heap, context);
+}
+
+thread_counts count_threads() noexcept {
+  const os::hold guard(registry_lock);
+  return threads;
+}
+
+std::size_t retired_allocations() noexcept {
+  const os::hold guard(registry_lock);
+  return retired_count;
+}
+
+void lock_heaps_for_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  registry_lock.acquire();
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) heap->lock.acquire();
+}
+
+void wake_heap_waiters() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) heap->lock.wake_all();
+  registry_lock.wake_all();
+}
+
+void unlock_heaps_after_fork_in_parent() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) 
+    heap->lock.release();
+  registry_lock.release();
+}
+
+void unlock_heaps_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  heap_body* const mine = current == no_bins ? nullptr : body_of(current);
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) {
+    heap->lock.reset();
+    if (heap->kind != body_kind::thread || heap->idle || heap == mine) continue;
+    // The stacks may be half-written: forget what they hold. The slabs are whole.
+    for_each_used_bin(*heap, [](bin& b) {
+      b.granted -= static_cast<std::uint64_t>(std::max(b.grant, 0));
+      b.grant = 0;
+      b.top = b.base;
+    });
+    for (remote_batch& batch : heap->batches) batch.count = 0;
+    heap->idle = true;
+    heap->next_idle = idle_heaps;
+    idle_heaps = heap;
+  }
+  threads.now = mine != nullptr ? 1 : 0;
+  registry_lock.reset();
+}
+
+}  // namespace acre::heaps

@@ -1,0 +1,50 @@
+#pragma once
+
+#include "heap/body.hpp"
+
+#include <cstddef>
+
+/// All heaps of the process, and which thread uses which.
+///
+/// A thread gets a heap at its first allocation. When it ends, the heap with all its slabs becomes
+/// idle, and the next new thread takes it whole; frees by others go on meanwhile, since a slab's
+/// record is guarded by its heap's lock and not by its thread.
+namespace acre::heaps {
+
+/// The bins of the calling thread's heap, or `no_bins`.
+extern constinit thread_local bin* current __attribute__((tls_model("initial-exec")));
+
+/// What a thread without a heap points at: every stack is empty, so every call takes the slow path.
+extern bin no_bins[class_count];
+
+/// Gives the calling thread a heap. Null when it is ending, a fork is pending, or memory ran out.
+[[nodiscard]] bin* attach_thread() noexcept;
+
+/// The heap for threads that have none; null when memory ran out before the first allocation.
+[[nodiscard]] heap_body* common_heap() noexcept;
+
+/// The memory of a heap object; null when memory ran out.
+[[nodiscard]] heap_body* new_object_heap() noexcept;
+
+/// Takes back a heap object's memory that holds no page any more; its counts of the past are kept.
+void retire_object_heap(heap_body& heap) noexcept;
+
+/// Calls `visit` for each heap, idle ones included. The registry's lock is held meanwhile.
+void for_each_heap(void (*visit)(heap_body& heap, void* context), void* context) noexcept;
+
+struct thread_counts {
+  std::size_t now = 0, peak = 0;
+};
+[[nodiscard]] thread_counts count_threads() noexcept;
+
+/// Allocations of heap objects that are gone.
+[[nodiscard]] std::size_t retired_allocations() noexcept;
+
+// Fork: takes the registry's and every heap's lock, and releases them.
+void lock_heaps_for_fork() noexcept;
+void wake_heap_waiters() noexcept;
+void unlock_heaps_after_fork_in_parent() noexcept;
+/// Makes the heaps of threads that the child does not have idle; what they had cached is lost.
+void unlock_heaps_after_fork_in_child() noexcept;
+
+}  // namespace acre::heaps

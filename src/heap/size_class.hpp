@@ -1,0 +1,114 @@
+#pragma once
+
+#include "base/bits.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+/// Size classes: 16-byte steps to 1 KiB, then 16 per doubling to 64 KiB.
+///
+/// Rounding is below 16 bytes to 1 KiB and at most 1/16 of the size above. Every size is a multiple
+/// of 16, so every block is 16-byte aligned; a class whose size is a multiple of a power of two p
+/// (p up to a page) has blocks aligned to p, since slabs start at pages.
+namespace acre::heaps {
+
+inline constexpr unsigned page_shift = 12;
+inline constexpr std::size_t page_bytes = std::size_t{1} << page_shift;
+
+inline constexpr std::size_t small_bytes_max = 1024;
+inline constexpr std::size_t class_bytes_max = 65536;
+inline constexpr unsigned small_class_count = small_bytes_max / 16 + 1;
+inline constexpr unsigned class_count = small_class_count + 6 * 16;
+
+[[nodiscard]] constexpr unsigned small_class_of(std::size_t size_bytes) noexcept {
+  return static_cast<unsigned>((size_bytes + 15) >> 4U);
+}
+
+/// Requires: small_bytes_max < size_bytes <= class_bytes_max.
+[[nodiscard]] constexpr unsigned medium_class_of(std::size_t size_bytes) noexcept {
+  const std::size_t last = size_bytes - 1;
+  const unsigned doubling = base::log2_floor(last);  // 10 to 15
+  // (last >> (doubling - 4)) is 16 to 31.
+  return static_cast<unsigned>(small_class_count - 16 + (doubling - 10) * 16 +
+                               (last >> (doubling - 4)));
+}
+
+[[nodiscard]] constexpr unsigned class_of(std::size_t size_bytes) noexcept {
+  return size_bytes <= small_bytes_max ? small_class_of(size_bytes) : medium_class_of(size_bytes);
+}
+
+[[nodiscard]] constexpr std::size_t class_bytes(unsigned size_class) noexcept {
+  if (size_class < small_class_count) return std::max<std::size_t>(size_class, 1) * 16;
+  const unsigned step = size_class - small_class_count;
+  return static_cast<std::size_t>(17 + step % 16) << (6 + step / 16);
+}
+
+inline constexpr unsigned slab_blocks_max = 256;
+
+/// What a slab and a thread cache of one class look like.
+struct class_shape {
+  std::uint32_t bytes = 0;
+  std::uint32_t reciprocal = 0;  ///< offset * reciprocal >> 32 is the index of the block at offset
+  std::uint16_t slab_pages = 0;
+  std::uint16_t slab_blocks = 0;
+  std::uint16_t partial_at = 0;  ///< free slots at which a full slab becomes usable again
+  std::uint8_t cache_first = 0;  ///< blocks a cache holds at first
+  std::uint8_t cache_most = 0;   ///< blocks it holds once the class has proved busy
+};
+
+namespace detail {
+
+constexpr unsigned least_blocks(std::size_t bytes) noexcept {
+  if (bytes <= 1024) return 8;
+  if (bytes <= 4096) return 4;
+  if (bytes <= 16384) return 2;
+  return 1;
+}
+
+/// The fewest pages that hold enough blocks and leave at most 1/32 of the slab unused.
+constexpr unsigned slab_pages_for(std::size_t bytes) noexcept {
+  for (unsigned pages = 1;; ++pages) {
+    const std::size_t room = pages * page_bytes;
+    const std::size_t blocks = std::min<std::size_t>(room / bytes, slab_blocks_max);
+    if (blocks >= least_blocks(bytes) && (room - blocks * bytes) * 32 <= room) return pages;
+  }
+}
+
+constexpr class_shape shape_of(unsigned size_class) noexcept {
+  class_shape shape;
+  const std::size_t bytes = class_bytes(size_class);
+  shape.bytes = static_cast<std::uint32_t>(bytes);
+  shape.reciprocal = static_cast<std::uint32_t>(((std::uint64_t{1} << 32U) + bytes - 1) / bytes);
+  const unsigned pages = slab_pages_for(bytes);
+  shape.slab_pages = static_cast<std::uint16_t>(pages);
+  shape.slab_blocks =
+      static_cast<std::uint16_t>(std::min<std::size_t>(pages * page_bytes / bytes, slab_blocks_max));
+  shape.partial_at = static_cast<std::uint16_t>(std::max(shape.slab_blocks / 8, 1));
+  shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(16384 / bytes, 2, 8));
+  shape.cache_most = static_cast<std::uint8_t>(
+      std::clamp<std::size_t>(8192 / bytes, shape.cache_first, 128));
+  return shape;
+}
+
+}  // namespace detail
+
+inline constexpr auto class_shapes = [] {
+  std::array<class_shape, class_count> shapes{};
+  for (unsigned c = 0; c < class_count; ++c) shapes[c] = detail::shape_of(c);
+  return shapes;
+}();
+
+// The extremes of both maps, and that every class is at home in itself.
+static_assert(class_of(0) == 0 && class_of(1) == 1 && class_of(16) == 1 && class_of(17) == 2);
+static_assert(class_of(1024) == 64 && class_of(1025) == 65 && class_of(65536) == class_count - 1);
+static_assert([] {
+  for (unsigned c = 2; c < class_count; ++c) {
+    if (class_of(class_bytes(c)) != c || class_of(class_bytes(c - 1) + 1) != c) return false;
+    if (class_shapes[c].slab_blocks > slab_blocks_max) return false;
+  }
+  return true;
+}());
+
+}  // namespace acre::heaps

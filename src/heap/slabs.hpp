@@ -1,0 +1,39 @@
+#pragma once
+
+#include "heap/body.hpp"
+
+#include <cstddef>
+
+/// Slabs: taking blocks out of them and putting blocks back. All under the owning heap's lock.
+namespace acre::heaps {
+
+/// Sets up a bin that was never used.
+void prepare_bin(heap_body& heap, bin& b) noexcept;
+
+[[nodiscard]] inline unsigned class_of_bin(const heap_body& heap, const bin& b) noexcept {
+  return static_cast<unsigned>(&b - heap.bins);
+}
+
+/// Pushes up to `count` free blocks onto the stack, lowest address on top. Returns how many; fewer
+/// only when memory ran out. Requires: room for them.
+std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
+    ACRE_REQUIRES(heap.lock);
+
+/// Puts a block back into its slab. A block that is free already, or no block's start, is reported
+/// (misuse.hpp) and left alone.
+void give_to_slab(heap_body& heap, void* block) noexcept ACRE_REQUIRES(heap.lock);
+
+/// The same for the `count` oldest blocks of the stack.
+void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept ACRE_REQUIRES(heap.lock);
+
+/// Empties every stack and gives empty slabs back. Requires: the caller owns the stacks.
+void flush_all(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);
+
+/// Gives back slabs that are kept though empty. Needs only the lock, not the stacks.
+void drop_empty_slabs(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);
+
+// Lists of what a heap object owns, to destroy it whole.
+void own_run(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock);
+void disown_run(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock);
+
+}  // namespace acre::heaps

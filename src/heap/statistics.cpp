@@ -1,0 +1,128 @@
+#include "heap/statistics.hpp"
+
+#include "heap/address_space.hpp"
+#include "heap/page_heap.hpp"
+#include "heap/registry.hpp"
+#include "heap/usage.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace acre::heaps {
+
+namespace {
+
+void add_heap(heap_body& heap, void* context) noexcept {
+  auto& counts = *static_cast<heap_counts*>(context);
+  const os::hold guard(heap.lock);
+  for_each_used_bin(heap, [&](bin& b) {
+    class_counts& c = counts.classes[static_cast<std::size_t>(&b - heap.bins)];
+    c.allocations += b.granted - static_cast<std::uint64_t>(std::max(b.grant, 0));
+    c.cached += cached(b);
+    c.seen_bytes += b.seen_bytes;
+    c.seen_count += b.seen_count;
+  });
+  for (const remote_batch& batch : heap.batches)
+    for (std::uint32_t i = 0; i < batch.count; ++i) {
+      const bin* const owner = space.owner[space.page_of(batch.blocks[i])];
+      if (owner != nullptr) ++counts.classes[static_cast<std::size_t>(owner - body_of(owner)->bins)].cached;
+    }
+  counts.large_allocations += heap.large_allocations.load(std::memory_order_relaxed);
+  counts.large_live += heap.large_live.load(std::memory_order_relaxed);
+  counts.large_live_pages += heap.large_live_pages.load(std::memory_order_relaxed);
+  // A body's own pages are live pages of the page heap; about what a small one touches.
+  counts.metadata_bytes += 3 * page_bytes;
+}
+
+/// All slabs, by walking the pages. A slab that appears or goes meanwhile is counted or not.
+void add_slabs(heap_counts& counts, std::size_t frontier) noexcept {
+  for (std::size_t page = 0; page < frontier;) {
+    const page_run& run = space.runs[space.run_of_page[page]];
+    if (run.state == run_state::slab && run.page == page) {
+      const class_shape& shape = class_shapes[run.size_class];
+      class_counts& c = counts.classes[run.size_class];
+      c.slab_slots += shape.slab_blocks;
+      c.in_slabs += static_cast<std::size_t>(shape.slab_blocks - run.free_count);
+      counts.slab_pages += run.pages;
+    }
+    page += std::max<std::size_t>(run.page == page ? run.pages : 1, 1);
+  }
+}
+
+}  // namespace
+
+void collect(heap_counts& counts) noexcept {
+  if (common_heap() == nullptr) return;
+  for_each_heap(add_heap, &counts);
+  const page_counts page_figures = pages.counts();
+  add_slabs(counts, page_figures.frontier);
+  // Moments differ while threads run; a count never wraps.
+  for (class_counts& c : counts.classes) c.cached = std::min(c.cached, c.in_slabs);
+  counts.live_pages = page_figures.live;
+  counts.dirty_pages = page_figures.dirty;
+  counts.metadata_bytes += page_figures.runs * sizeof(page_run) +
+                           page_figures.frontier * (sizeof(bin*) + sizeof(run_index));
+  counts.retired_allocations = retired_allocations();
+  counts.peak_bytes =
+      static_cast<std::size_t>(used.peak_bytes.load(std::memory_order_relaxed));
+  const thread_counts threads = count_threads();
+  counts.threads = threads.now;
+  counts.threads_peak = threads.peak;
+}
+
+class_counts collect_class(unsigned size_class) noexcept {
+  heap_counts counts;
+  collect(counts);
+  return counts.classes[size_class];
+}
+
+namespace {
+
+bool slab_is_sound(const page_run& slab) noexcept {
+  const class_shape& shape = class_shapes[slab.size_class];
+  unsigned bits = 0;
+  for (const std::uint64_t word : slab.free_bits) bits += static_cast<unsigned>(std::popcount(word));
+  if (bits != slab.free_count || slab.free_count > shape.slab_blocks) return false;
+  if (slab.pages != shape.slab_pages) return false;
+  const bin* const owner = space.owner[slab.page];
+  for (std::size_t page = slab.page; page < std::size_t{slab.page} + slab.pages; ++page)
+    if (space.owner[page] != owner || &space.runs[space.run_of_page[page]] != &slab) return false;
+  return owner == body_of(owner)->bins + slab.size_class;
+}
+
+void check_heap(heap_body& heap, void* context) noexcept {
+  bool& sound = *static_cast<bool*>(context);
+  const os::hold guard(heap.lock);
+  for_each_used_bin(heap, [&](bin& b) {
+    sound = sound && b.top >= b.base && b.top <= b.end &&
+            b.grant <= static_cast<std::int32_t>(cached(b));
+    for (run_index run = b.partial; run != 0; run = space.runs[run].next)
+      sound = sound && space.runs[run].listed && space.owner[space.runs[run].page] == &b;
+    // A cached block is out of its slab and at the start of a slot.
+    for (void** slot = b.base + 1; sound && slot <= b.top; ++slot) {
+      const page_run& slab = space.runs[space.run_of_page[space.page_of(*slot)]];
+      const auto offset = static_cast<std::size_t>(static_cast<std::byte*>(*slot) -
+                                                   space.address_of(slab.page));
+      const std::size_t index = offset / b.block_bytes;
+      sound = offset % b.block_bytes == 0 &&
+              (slab.free_bits[index / 64] >> (index % 64) & 1U) == 0;
+    }
+  });
+}
+
+}  // namespace
+
+bool check_invariants() noexcept {
+  if (common_heap() == nullptr) return true;
+  bool sound = pages.check_invariants();
+  const std::size_t frontier = pages.counts().frontier;
+  for (std::size_t page = 0; sound && page < frontier;) {
+    const page_run& run = space.runs[space.run_of_page[page]];
+    if (run.state == run_state::slab) sound = slab_is_sound(run);
+    page += run.pages;
+  }
+  for_each_heap(check_heap, &sound);
+  return sound;
+}
+
+}  // namespace acre::heaps

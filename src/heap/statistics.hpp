@@ -1,0 +1,45 @@
+#pragma once
+
+#include "heap/size_class.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace acre::heaps {
+
+struct class_counts {
+  std::size_t allocations = 0;
+  std::size_t in_slabs = 0;     ///< slots that are out of the slabs: live, cached or on their way
+  std::size_t cached = 0;       ///< in stacks and batches
+  std::size_t slab_slots = 0;   ///< all slots of all slabs
+  std::size_t seen_bytes = 0, seen_count = 0;  ///< requests seen on slow paths
+
+  [[nodiscard]] std::size_t live() const noexcept { return in_slabs - cached; }
+};
+
+/// Counts over all heaps; exact while no thread allocates or frees, else a moment's estimate.
+///
+/// Equation: frees = allocations - live, since every block is live from its one allocation to its one
+/// free.
+struct heap_counts {
+  std::array<class_counts, class_count> classes{};
+  std::size_t large_allocations = 0, large_live = 0, large_live_pages = 0;
+  std::size_t retired_allocations = 0;  ///< of heap objects that are gone
+  std::size_t slab_pages = 0;
+  std::size_t live_pages = 0, dirty_pages = 0;
+  std::size_t metadata_bytes = 0;
+  std::size_t peak_bytes = 0;
+  std::size_t threads = 0, threads_peak = 0;
+};
+
+/// Fills `counts`; takes the heaps' locks one by one. Cost: a pass over the slabs' records.
+void collect(heap_counts& counts) noexcept;
+
+/// Allocations and live blocks of one class alone.
+[[nodiscard]] class_counts collect_class(unsigned size_class) noexcept;
+
+/// Checks every slab and run; false when something does not fit. Other threads must not allocate.
+[[nodiscard]] bool check_invariants() noexcept;
+
+}  // namespace acre::heaps

@@ -1,0 +1,102 @@
+#include "malloc/family.hpp"
+
+#include "base/bits.hpp"
+
+#include <bit>
+
+namespace acre::mallocs {
+
+namespace {
+
+void* or_no_memory(void* block) noexcept {
+  if (block == nullptr) [[unlikely]]
+    errno = ENOMEM;
+  return block;
+}
+
+/// What a request for `size_bytes` at an alignment may not exceed.
+bool too_large(std::size_t alignment, std::size_t size_bytes) noexcept {
+  return size_bytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX ||
+         size_bytes + alignment > std::size_t{PTRDIFF_MAX};
+}
+
+}  // namespace
+
+void* slow(heaps::bin* b, std::size_t size_bytes) noexcept {
+  return or_no_memory(heaps::allocate_slow(b, size_bytes));
+}
+
+void* huge(std::size_t size_bytes) noexcept {
+  return or_no_memory(heaps::allocate_huge(size_bytes));
+}
+
+void* medium(std::size_t size_bytes) noexcept {
+  return heaps::allocate_medium<slow, huge>(size_bytes);
+}
+
+void* zeroed_slow(std::size_t size_bytes) noexcept {
+  return or_no_memory(heaps::allocate_zeroed(size_bytes));
+}
+
+void* zeroed_slow(heaps::bin* b, std::size_t size_bytes) noexcept {
+  void* const block = slow(b, size_bytes);
+  if (block != nullptr) std::memset(block, 0, size_bytes);
+  return block;
+}
+
+void* reallocate(void* block, std::size_t size_bytes) noexcept {
+  if (block == nullptr) return allocate(size_bytes);
+  if (size_bytes == 0) {
+    // As glibc; C23 leaves it undefined.
+    heaps::release(block);
+    return nullptr;
+  }
+  return or_no_memory(heaps::reallocate(block, size_bytes));
+}
+
+void* reallocate_array(void* block, std::size_t count, std::size_t size_bytes) noexcept {
+  std::size_t bytes = 0;
+  if (__builtin_mul_overflow(count, size_bytes, &bytes)) return or_no_memory(nullptr);
+  return reallocate(block, bytes);
+}
+
+void* allocate_aligned(std::size_t alignment, std::size_t size_bytes) noexcept {
+  if (alignment > (SIZE_MAX >> 1U) + 1) {
+    errno = EINVAL;
+    return nullptr;
+  }
+  if (too_large(alignment, size_bytes)) return or_no_memory(nullptr);
+  return or_no_memory(heaps::allocate_aligned(size_bytes, std::bit_ceil(alignment)));
+}
+
+void* allocate_strictly_aligned(std::size_t alignment, std::size_t size_bytes) noexcept {
+  if (!std::has_single_bit(alignment)) {
+    errno = EINVAL;
+    return nullptr;
+  }
+  return allocate_aligned(alignment, size_bytes);
+}
+
+int allocate_posix(void** block, std::size_t alignment, std::size_t size_bytes) noexcept {
+  if (!std::has_single_bit(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
+  if (too_large(alignment, size_bytes)) return ENOMEM;
+  const int saved = errno;
+  void* const fresh = heaps::allocate_aligned(size_bytes, alignment);
+  errno = saved;
+  if (fresh == nullptr) return ENOMEM;
+  *block = fresh;
+  return 0;
+}
+
+void* allocate_pages(std::size_t size_bytes, bool whole_pages) noexcept {
+  if (too_large(heaps::page_bytes, size_bytes)) return or_no_memory(nullptr);
+  const std::size_t bytes =
+      whole_pages ? base::align_up(size_bytes, heaps::page_bytes) : size_bytes;
+  return or_no_memory(heaps::allocate_aligned(bytes, heaps::page_bytes));
+}
+
+std::size_t usable(const void* block) noexcept {
+  return block == nullptr ? 0 : heaps::usable_bytes(block);
+}
+
+}  // namespace acre::mallocs

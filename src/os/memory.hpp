@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+
+/// Raw memory from the kernel for the heap: no exception, no errno, no allocation.
+///
+/// Units: bytes; addresses and sizes are multiples of the page size.
+namespace acre::os {
+
+/// Address space with memory on demand; null when the kernel refuses.
+/// Not counted against the commit limit unless vm.overcommit_memory is 2.
+[[nodiscard]] std::byte* map_on_demand(std::size_t size_bytes) noexcept;
+
+/// The same at exactly `address`; false when it is taken or refused (Linux 4.17).
+[[nodiscard]] bool map_at(std::byte* address, std::size_t size_bytes) noexcept;
+
+void unmap(std::byte* address, std::size_t size_bytes) noexcept;
+
+/// Gives the pages' contents back; they read as zero afterwards. False when the kernel refuses
+/// (locked pages): the contents are then unchanged.
+[[nodiscard]] bool purge(std::byte* address, std::size_t size_bytes) noexcept;
+
+/// Moves pages to `target`, which must be mapped and is replaced; `source` stays mapped and reads as
+/// zero (mremap with MREMAP_DONTUNMAP, Linux 5.7). False when refused: nothing has moved.
+[[nodiscard]] bool move_pages(std::byte* source, std::byte* target, std::size_t size_bytes) noexcept;
+
+/// Asks for transparent huge pages; only advice.
+void advise_huge(std::byte* address, std::size_t size_bytes) noexcept;
+
+/// Soft limit on address space or data in bytes, whichever is lower; SIZE_MAX for none.
+[[nodiscard]] std::size_t address_space_limit() noexcept;
+
+/// Physical memory of the machine in bytes.
+[[nodiscard]] std::size_t physical_memory() noexcept;
+
+/// Monotonic milliseconds, coarse.
+[[nodiscard]] long now_ms() noexcept;
+
+}  // namespace acre::os

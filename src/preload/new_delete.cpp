@@ -1,0 +1,85 @@
+#include "malloc/family.hpp"
+
+#include <new>
+
+// operator new and delete in every form. The library links libc alone, so what it needs of the C++
+// run-time library (the new-handler, throwing) is referenced weakly: a program that can catch
+// std::bad_alloc has it.
+
+extern "C" {
+[[gnu::weak]] std::new_handler acre_get_new_handler() asm("_ZSt15get_new_handlerv");
+[[noreturn, gnu::weak]] void acre_throw_bad_alloc() asm("_ZSt17__throw_bad_allocv");
+}
+
+namespace acre::preload {
+
+/// Calls the new-handler if there is one; throws std::bad_alloc when there is none.
+void call_new_handler() {
+  const std::new_handler handler =
+      acre_get_new_handler != nullptr ? acre_get_new_handler() : nullptr;
+  if (handler != nullptr) return handler();
+  if (acre_throw_bad_alloc != nullptr) acre_throw_bad_alloc();
+  std::abort();  // No C++ run-time library in the process: nobody could catch it.
+}
+
+namespace {
+
+[[gnu::noinline]] void* new_slow(heaps::bin* b, std::size_t size_bytes) {
+  void* block = heaps::allocate_slow(b, size_bytes);
+  while (block == nullptr) [[unlikely]] {
+    call_new_handler();
+    block = mallocs::allocate(size_bytes);
+  }
+  return block;
+}
+
+[[gnu::noinline]] void* new_huge(std::size_t size_bytes) {
+  void* block = heaps::allocate_huge(size_bytes);
+  while (block == nullptr) [[unlikely]] {
+    call_new_handler();
+    block = heaps::allocate_huge(size_bytes);
+  }
+  return block;
+}
+
+[[gnu::noinline]] void* new_medium(std::size_t size_bytes) {
+  return heaps::allocate_medium<new_slow, new_huge>(size_bytes);
+}
+
+[[gnu::always_inline]] inline void* new_block(std::size_t size_bytes) {
+  return heaps::allocate<new_slow, new_medium>(size_bytes);
+}
+
+void* new_aligned(std::size_t size_bytes, std::size_t alignment) {
+  void* block = nullptr;
+  while ((block = mallocs::allocate_aligned(alignment, size_bytes)) == nullptr) call_new_handler();
+  return block;
+}
+
+}  // namespace
+}  // namespace acre::preload
+
+#define ACRE_EXPORT [[gnu::visibility("default")]]
+using acre::heaps::release;
+using acre::preload::new_aligned;
+using acre::preload::new_block;
+using align = std::align_val_t;
+using std::size_t;
+
+ACRE_EXPORT void* operator new(size_t size) { return new_block(size); }
+ACRE_EXPORT void* operator new[](size_t size) { return new_block(size); }
+ACRE_EXPORT void* operator new(size_t size, align a) { return new_aligned(size, size_t(a)); }
+ACRE_EXPORT void* operator new[](size_t size, align a) { return new_aligned(size, size_t(a)); }
+
+ACRE_EXPORT void operator delete(void* p) noexcept { release(p); }
+ACRE_EXPORT void operator delete[](void* p) noexcept { release(p); }
+ACRE_EXPORT void operator delete(void* p, size_t) noexcept { release(p); }
+ACRE_EXPORT void operator delete[](void* p, size_t) noexcept { release(p); }
+ACRE_EXPORT void operator delete(void* p, align) noexcept { release(p); }
+ACRE_EXPORT void operator delete[](void* p, align) noexcept { release(p); }
+ACRE_EXPORT void operator delete(void* p, size_t, align) noexcept { release(p); }
+ACRE_EXPORT void operator delete[](void* p, size_t, align) noexcept { release(p); }
+ACRE_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept { release(p); }
+ACRE_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept { release(p); }
+ACRE_EXPORT void operator delete(void* p, align, const std::nothrow_t&) noexcept { release(p); }
+ACRE_EXPORT void operator delete[](void* p, align, const std::nothrow_t&) noexcept { release(p); }

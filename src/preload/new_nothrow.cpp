@@ -1,0 +1,48 @@
+#include "malloc/family.hpp"
+
+#include <new>
+
+// The forms of operator new that return null. They must catch what a new-handler throws, so this one
+// file is compiled with exceptions; what that needs of the C++ run-time library is made weak, because
+// the library must also load into programs without one (no handler can be set there, so nothing is
+// ever thrown here).
+asm(".weak __gxx_personality_v0\n.weak __cxa_begin_catch\n.weak __cxa_end_catch");
+
+namespace acre::preload {
+
+void call_new_handler();
+
+namespace {
+
+template <class Allocate>
+void* try_new(Allocate allocate) noexcept {
+  try {
+    for (;;) {
+      if (void* const block = allocate(); block != nullptr) return block;
+      call_new_handler();
+    }
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+}  // namespace
+}  // namespace acre::preload
+
+#define ACRE_EXPORT [[gnu::visibility("default")]]
+using acre::preload::try_new;
+using align = std::align_val_t;
+using std::size_t;
+
+ACRE_EXPORT void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return try_new([=] { return acre::mallocs::allocate(size); });
+}
+ACRE_EXPORT void* operator new[](size_t size, const std::nothrow_t&) noexcept {
+  return try_new([=] { return acre::mallocs::allocate(size); });
+}
+ACRE_EXPORT void* operator new(size_t size, align a, const std::nothrow_t&) noexcept {
+  return try_new([=] { return acre::mallocs::allocate_aligned(size_t(a), size); });
+}
+ACRE_EXPORT void* operator new[](size_t size, align a, const std::nothrow_t&) noexcept {
+  return try_new([=] { return acre::mallocs::allocate_aligned(size_t(a), size); });
+}

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <cstdint>
+
+namespace acre::preload {
+
+/// Appends a line of JSON with the heap's figures to `path` when the process exits, and every
+/// `interval_ms` if that is not 0. An empty path: nothing. `path` must live for ever.
+///
+/// Fails: a file that cannot be written is left alone; the program must not notice.
+void start_summary(const char* path, std::int64_t interval_ms) noexcept;
+
+}  // namespace acre::preload
