@@ -1,15 +1,13 @@
 """Commands that cannot run on Acre's heap, and wrong installations: a plain error before the run."""
 
 import os
-import platform
 import shutil
 import stat
 import subprocess
 import unittest
 
-from tool_case import EM_AARCH64, EM_X86_64, ToolCase, elf_program
+from tool_case import EM_AARCH64, EM_X86_64, HOST, ToolCase, elf_program
 
-HOST = {"x86_64": EM_X86_64, "aarch64": EM_AARCH64}.get(platform.machine())
 OTHER = EM_AARCH64 if HOST == EM_X86_64 else EM_X86_64
 LOADER = "/lib64/ld-linux-x86-64.so.2" if HOST == EM_X86_64 else "/lib/ld-linux-aarch64.so.1"
 

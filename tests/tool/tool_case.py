@@ -6,6 +6,7 @@ reports known figures, so that these tests judge the tool alone.
 
 import json
 import os
+import platform
 import stat
 import struct
 import subprocess
@@ -17,6 +18,7 @@ LIBRARY = os.environ["ACRE_LIBRARY"]
 
 EM_X86_64 = 62
 EM_AARCH64 = 183
+HOST = {"x86_64": EM_X86_64, "aarch64": EM_AARCH64}.get(platform.machine())
 
 
 class ToolCase(unittest.TestCase):

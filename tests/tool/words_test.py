@@ -5,7 +5,7 @@ import unittest
 
 from tool_case import ToolCase
 
-VERBS = ("run", "options")
+VERBS = ("run", "bench", "options")
 
 
 class Help(ToolCase):
@@ -41,6 +41,13 @@ class Misuse(ToolCase):
         self.assert_error(self.acre("run", "--josn", "x", "--", "ls"), 2, "--josn", "run --help")
         self.assert_error(self.acre("run", "--json"), 2, "--json")
         self.assert_error(self.acre("options", "x"), 2, "'acre options' does not take 'x'")
+
+    def test_of_bench(self):
+        self.assert_error(self.acre("bench", "--rows", "larsson"), 2, "no row 'larsson'", "larson-1")
+        self.assert_error(self.acre("bench", "--allocators", "acre,x"), 2, "'x'", "acre, glibc")
+        self.assert_error(self.acre("bench", "--reps", "0"), 2, "--reps", "1 to 1000")
+        self.assert_error(self.acre("bench", "--rows", "larson", "--", "ls"), 2, "exclude")
+        self.assert_error(self.acre("bench", "--", "no-such-command"), 127, "no such command")
 
     def test_of_times(self):
         for text in ("", "x", "1x", "-1s", "5ms", "2h", "1e99s", "nan"):
