@@ -12,6 +12,8 @@ namespace acre::base {
 template <std::size_t Capacity>
 class text {
  public:
+  void clear() noexcept { size_ = 0; }
+
   text& add(std::string_view piece) noexcept {
     for (const char c : piece) {
       if (size_ == Capacity) break;
@@ -38,7 +40,7 @@ class text {
     return *this;
   }
 
-  char data_[Capacity];
+  char data_[Capacity]{};
   std::size_t size_ = 0;
 };
 

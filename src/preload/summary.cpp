@@ -38,7 +38,8 @@ std::uint64_t number_after(std::string_view text, std::string_view key) noexcept
   if (at == std::string_view::npos) return 0;
   std::uint64_t value = 0;
   bool any = false;
-  for (const char c : text.substr(at + key.size())) {
+  text.remove_prefix(at + key.size());
+  for (const char c : text) {
     if (c >= '0' && c <= '9') {
       value = value * 10 + static_cast<std::uint64_t>(c - '0');
       any = true;
@@ -130,7 +131,7 @@ void write_line(std::string_view event) noexcept {
   static constinit os::lock lock;  // guards line
   static constinit line_text line;
   const os::hold guard(lock);
-  line = line_text{};
+  line.clear();
   const process_figures p = read_process();
   char exe[1024];
   const long exe_size = os::raw_syscall(SYS_readlinkat, AT_FDCWD, os::as_long("/proc/self/exe"),
