@@ -1,0 +1,69 @@
+# bash completion for acre.
+
+_acre_options() {
+  acre options 2>/dev/null | sed -n 's/^\([a-z][a-z_]*\) .*/\1=/p' | grep -v '^summary_path='
+}
+
+_acre() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
+  local index
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)); then
+    COMPREPLY=($(compgen -W "run bench options --help --version" -- "$word"))
+    return
+  fi
+
+  # Where the command begins, its own completion takes over.
+  if [[ $verb == run || $verb == bench ]]; then
+    for ((index = 2; index < COMP_CWORD; ++index)); do
+      case ${COMP_WORDS[index]} in
+        --option | --json | --stats-every | --rows | --allocators | --reps)
+          # bash may have split "NAME=VALUE" into three words.
+          ((++index))
+          [[ ${COMP_WORDS[index + 1]} == = ]] && ((index += 2))
+          ;;
+        --)
+          declare -F _command_offset >/dev/null && _command_offset $((index + 1))
+          return
+          ;;
+        -*) ;;
+        *)
+          declare -F _command_offset >/dev/null && _command_offset $index
+          return
+          ;;
+      esac
+    done
+  fi
+
+  case $before in
+    --option)
+      COMPREPLY=($(compgen -W "$(_acre_options)" -- "$word"))
+      compopt -o nospace
+      return
+      ;;
+    --json)
+      COMPREPLY=($(compgen -f -- "$word"))
+      compopt -o filenames
+      return
+      ;;
+    --stats-every)
+      COMPREPLY=($(compgen -W "500ms 1s 10s 1m" -- "$word"))
+      return
+      ;;
+    --rows | --allocators | --reps) return ;;
+  esac
+
+  case $verb in
+    run)
+      COMPREPLY=($(compgen -W "--option --json --stats-every --no-follow --quiet --help --" \
+        -- "$word"))
+      [[ $word == -* ]] || COMPREPLY+=($(compgen -c -- "$word"))
+      ;;
+    bench)
+      COMPREPLY=($(compgen -W "--rows --allocators --reps --json --quick --help --" -- "$word"))
+      ;;
+    options) COMPREPLY=($(compgen -W "--json --help" -- "$word")) ;;
+  esac
+}
+
+complete -F _acre acre
