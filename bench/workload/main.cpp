@@ -17,11 +17,11 @@
 namespace acre::bench {
 namespace {
 
-constexpr std::array all{&aligned,      &batch,      &bignum,       &binary_trees,  &cache_scratch,
-                         &cache_thrash, &cross_free, &exchange,     &fragmentation, &idle_return,
-                         &idle_threads, &large,      &larson,       &mixed,         &realloc_growth,
-                         &realloc_one,  &requests,   &ring_free,    &sh6_like,      &sh8_like,
-                         &shrink,       &string_map, &thread_churn, &zeroed};
+constexpr std::array all{&aligned,        &batch,        &bignum,     &binary_trees, &cache_scratch,
+                         &cache_thrash,   &cross_free,   &exchange,   &exhaustion,   &fragmentation,
+                         &idle_return,    &idle_threads, &large,      &larson,       &mixed,
+                         &realloc_growth, &realloc_one,  &requests,   &ring_free,    &sh6_like,
+                         &sh8_like,       &shrink,       &string_map, &thread_churn, &zeroed};
 
 constexpr int width(std::string_view text) {
   return static_cast<int>(text.size());

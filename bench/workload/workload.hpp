@@ -41,7 +41,8 @@ struct workload {
 void report(const char* name, double value);
 
 extern const workload aligned, batch, bignum, binary_trees, cache_scratch, cache_thrash, cross_free,
-    exchange, fragmentation, idle_return, idle_threads, large, larson, mixed, realloc_growth,
-    realloc_one, requests, ring_free, sh6_like, sh8_like, shrink, string_map, thread_churn, zeroed;
+    exchange, exhaustion, fragmentation, idle_return, idle_threads, large, larson, mixed,
+    realloc_growth, realloc_one, requests, ring_free, sh6_like, sh8_like, shrink, string_map,
+    thread_churn, zeroed;
 
 }  // namespace acre::bench
