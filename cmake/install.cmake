@@ -1,7 +1,7 @@
 # Install rules and the exported package. Three components, one for each Debian package:
 #   dev     the library, headers, CMake package and pkg-config files
 #   malloc  libacre-malloc.so
-#   tool    the acre command, its man page and completion
+#   tool    the acre command, its man page and the programs of acre bench
 include(CMakePackageConfigHelpers)
 
 set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/acre)
@@ -38,8 +38,11 @@ endforeach()
 if(TARGET acre_tool)
   install(TARGETS acre_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tool)
   install(FILES docs/man/acre.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tool)
-  install(FILES src/tool/completion/acre.bash RENAME acre COMPONENT tool
-    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  # What acre bench runs with each allocator.
+  if(TARGET bench_workloads)
+    install(TARGETS bench_workloads bench_pairs bench_measure
+      RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/acre COMPONENT tool)
+  endif()
 endif()
 
 # Debian wants the licence beside each package.

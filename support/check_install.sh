@@ -62,5 +62,6 @@ quietly cpack --config "$build/CPackConfig.cmake" -G DEB -B "$work/deb"
 expect libacre-malloc '/usr/lib/.*/?libacre-malloc\.so -> ' '/usr/share/doc/libacre-malloc/copyright$'
 expect libacre-dev '/libacre\.a$' '/libacre-malloc\.a$' '/usr/include/acre/malloc\.h$' \
   '/usr/include/acre/heap/heap\.hpp$' '/acre-config\.cmake$' '/acre\.pc$' '/acre-malloc\.pc$'
-expect acre '/usr/bin/acre$' '/usr/share/man/man1/acre\.1$' '/bash-completion/completions/acre$'
+expect acre '/usr/bin/acre$' '/usr/share/man/man1/acre\.1$' \
+  '/bash-completion/completions/acre$' '/usr/libexec/acre/acre-workloads$'
 echo "installation: ok"
