@@ -2,6 +2,7 @@
 
 #include "heap/address_space.hpp"
 #include "heap/body.hpp"
+#include "heap/hooks.hpp"
 #include "heap/registry.hpp"
 #include "heap/size_class.hpp"
 
@@ -14,7 +15,7 @@
 /// bin. tests/codegen holds their exact instruction counts.
 namespace acre::heaps {
 
-/// The way on when the bin's grant has ended. `b` is a bin of `current`. Null when out of memory.
+/// The way on when the bin's grant has ended and `renew_grant` did not help. `b` is a bin of `current`. Null when out of memory.
 [[nodiscard]] void* allocate_slow(bin* b, std::size_t size_bytes) noexcept;
 
 /// Requires: size_bytes > class_bytes_max.
@@ -53,6 +54,21 @@ void give_locked(heap_body& heap, bin& b, void* block) noexcept ACRE_REQUIRES(he
   void** const top = b->top;
   b->top = top - 1;
   return *top;
+}
+
+/// The end of a grant when nothing else is to be done: a new grant over what the stack holds. False
+/// when the stack should be refilled, a hook is set, or the thread has no heap.
+[[nodiscard, gnu::always_inline]] inline bool renew_grant(bin* b, std::size_t size_bytes) noexcept {
+  const std::size_t count = cached(*b);
+  // An unused bin has no stack and 0 cached; `low` is at least 1 in any other.
+  if (count < b->low || count == 0) return false;
+  if (active_hooks.load(std::memory_order_relaxed) != nullptr) [[unlikely]]
+    return false;
+  b->seen_bytes += size_bytes;
+  ++b->seen_count;
+  b->granted += count;
+  b->grant = static_cast<std::int32_t>(count) - 1;
+  return true;
 }
 
 /// The slow paths are parameters so that a caller can add what failure means to it (errno, a

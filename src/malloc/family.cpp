@@ -20,11 +20,23 @@ bool too_large(std::size_t alignment, std::size_t size_bytes) noexcept {
          size_bytes + alignment > std::size_t{PTRDIFF_MAX};
 }
 
+[[gnu::noinline]] void* slower(heaps::bin* b, std::size_t size_bytes) noexcept;
+
 }  // namespace
 
 void* slow(heaps::bin* b, std::size_t size_bytes) noexcept {
+  if (heaps::renew_grant(b, size_bytes)) [[likely]]
+    return heaps::pop(b);
+  return slower(b, size_bytes);
+}
+
+namespace {
+
+void* slower(heaps::bin* b, std::size_t size_bytes) noexcept {
   return or_no_memory(heaps::allocate_slow(b, size_bytes));
 }
+
+}  // namespace
 
 void* huge(std::size_t size_bytes) noexcept {
   return or_no_memory(heaps::allocate_huge(size_bytes));
@@ -39,7 +51,12 @@ void* zeroed_slow(std::size_t size_bytes) noexcept {
 }
 
 void* zeroed_slow(heaps::bin* b, std::size_t size_bytes) noexcept {
-  void* const block = slow(b, size_bytes);
+  if (heaps::renew_grant(b, size_bytes)) [[likely]] {
+    void* const block = heaps::pop(b);
+    clear_small(block, b->block_bytes);
+    return block;
+  }
+  void* const block = slower(b, size_bytes);
   if (block != nullptr) std::memset(block, 0, size_bytes);
   return block;
 }

@@ -24,13 +24,19 @@ void call_new_handler() {
 
 namespace {
 
-[[gnu::noinline]] void* new_slow(heaps::bin* b, std::size_t size_bytes) {
+[[gnu::noinline]] void* new_slower(heaps::bin* b, std::size_t size_bytes) {
   void* block = heaps::allocate_slow(b, size_bytes);
   while (block == nullptr) [[unlikely]] {
     call_new_handler();
     block = mallocs::allocate(size_bytes);
   }
   return block;
+}
+
+[[gnu::noinline]] void* new_slow(heaps::bin* b, std::size_t size_bytes) {
+  if (heaps::renew_grant(b, size_bytes)) [[likely]]
+    return heaps::pop(b);
+  return new_slower(b, size_bytes);
 }
 
 [[gnu::noinline]] void* new_huge(std::size_t size_bytes) {
