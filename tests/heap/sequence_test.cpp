@@ -3,6 +3,7 @@
 /// The model checks contents, overlap, alignment and usable sizes; the heap's own invariants are
 /// checked in between. A run prints its seed and repeats with ACRE_TEST_SEED.
 #include "support/heap_model.hpp"
+#include "support/invariants.hpp"
 #include "support/random.hpp"
 #include "support/sanitizer.hpp"
 
@@ -15,17 +16,10 @@
 namespace {
 
 using acre_test::heap_model;
+using acre_test::invariants_hold;
 using acre_test::random_source;
 
 constexpr int step_count = acre_test::is_sanitized ? 20'000 : 120'000;
-
-bool invariants_hold() {
-#if ACRE_TEST_OWN_NAMES
-  return acre_check_invariants() == 1;
-#else
-  return true;
-#endif
-}
 
 /// What a sequence looks like; each shape exercises other parts of the heap.
 struct shape {

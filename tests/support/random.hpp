@@ -9,29 +9,26 @@
 
 namespace acre_test {
 
-/// The seed of this run: ACRE_TEST_SEED when set, else the clock. Printed once, so that a failing
-/// run can be repeated.
-inline std::uint64_t seed() noexcept {
-  static const std::uint64_t chosen = [] {
-    const char* given = std::getenv("ACRE_TEST_SEED");
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    const auto value = given != nullptr
-                           ? std::strtoull(given, nullptr, 0)
-                           : static_cast<unsigned long long>(now.tv_sec) * 1'000'000'007ULL +
-                                 static_cast<unsigned long long>(now.tv_nsec);
-    std::fprintf(stderr, "repeat with ACRE_TEST_SEED=%llu\n", value);
-    return value;
-  }();
-  return chosen;
-}
+/// The seed of this run: ACRE_TEST_SEED when set, else the clock. Printed, so that a failing run can
+/// be repeated; chosen before main, so that forked children have the same.
+inline const std::uint64_t seed = [] {
+  const char* given = std::getenv("ACRE_TEST_SEED");
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const auto value = given != nullptr
+                         ? std::strtoull(given, nullptr, 0)
+                         : static_cast<unsigned long long>(now.tv_sec) * 1'000'000'007ULL +
+                               static_cast<unsigned long long>(now.tv_nsec);
+  std::fprintf(stderr, "repeat with ACRE_TEST_SEED=%llu\n", value);
+  return value;
+}();
 
 /// splitmix64: small, seedable with anything, and good enough to choose sizes and actions.
 class random_source {
  public:
   /// Streams of one seed differ by `stream`, for instance the index of a thread.
   explicit random_source(std::uint64_t stream) noexcept
-      : state_(seed() + stream * 0x9e37'79b9'7f4a'7c15ULL) {}
+      : state_(seed + stream * 0x9e37'79b9'7f4a'7c15ULL) {}
 
   std::uint64_t next() noexcept {
     std::uint64_t mixed = (state_ += 0x9e37'79b9'7f4a'7c15ULL);
