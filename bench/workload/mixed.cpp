@@ -30,6 +30,8 @@ std::uint64_t replace(const arguments& given, random_source random) {
     sum += drop_block(slot);
     slot = make_block(random.skewed(size_min, size_max), step);
   }
+  if (given["threads"] == 1)
+    report("ns_per_step", clock.seconds() * 1e9 / static_cast<double>(given["steps"]));
   for (block& slot : slots)
     sum += drop_block(slot);
   return sum;
