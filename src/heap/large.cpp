@@ -19,8 +19,10 @@ namespace acre::heaps {
 namespace {
 
 constexpr std::size_t huge_page_pages = 512;
-/// Below this a huge page could add more than an eighth to what the block needs.
-constexpr std::size_t huge_block_pages = 8 * huge_page_pages;
+/// Blocks of 8 to 64 MiB are advised for huge pages. Smaller ones gain little; much larger ones are
+/// often reserved for more than they hold, and would then take memory that nobody asked for.
+constexpr std::size_t huge_block_pages_min = 4 * huge_page_pages;
+constexpr std::size_t huge_block_pages_max = 32 * huge_page_pages;
 /// From here moving pages is cheaper than copying them.
 constexpr std::size_t move_pages_min = 64;
 
@@ -28,7 +30,8 @@ run_index run_at(const void* block) noexcept { return space.run_of_page[space.pa
 
 void advise(std::size_t first, std::size_t count) noexcept {
   const huge_policy policy = config.huge.load(std::memory_order_relaxed);
-  if (policy == huge_policy::never || count < huge_block_pages) return;
+  if (policy == huge_policy::never || count < huge_block_pages_min) return;
+  if (policy == huge_policy::large && count > huge_block_pages_max) return;
   const std::size_t start = base::align_up(first, huge_page_pages);
   const std::size_t end = base::align_down(first + count, huge_page_pages);
   if (start < end) os::advise_huge(space.address_of(start), (end - start) * page_bytes);
@@ -121,7 +124,6 @@ void* move_large(run_index run, std::size_t count) noexcept {
   space.owner[page] = space.owner[old_page];
   space.owner[old_page] = nullptr;
   pages.release_clean(run);
-  advise(page + old_count, count - old_count);
   return space.address_of(page);
 }
 
@@ -144,7 +146,6 @@ void* resize_large(void* block, std::size_t size_bytes) noexcept {
   }
   if (!within_limit(owner, count - old_count)) return nullptr;
   if (pages.extend(run, count)) {
-    advise(space.page_of(block) + old_count, count - old_count);
     count_pages(owner, change);
     return block;
   }

@@ -217,9 +217,9 @@ bool page_heap::make_room(std::size_t clean_pages, std::size_t replaced_pages) n
   return true;
 }
 
-void page_heap::note_peak() noexcept {
-  resident_peak_ =
-      std::max(resident_peak_, live_ + dirty_.load(std::memory_order_relaxed));
+void page_heap::note_peak(std::size_t replaced_pages) noexcept {
+  const std::size_t now = live_ + dirty_.load(std::memory_order_relaxed);
+  resident_peak_ = std::max(resident_peak_, now - std::min(now, replaced_pages));
 }
 
 page_grant page_heap::finish(run_index run, const page_request& request, bool zero) noexcept {
@@ -232,7 +232,7 @@ page_grant page_heap::finish(run_index run, const page_request& request, bool ze
       space.run_of_page[p] = run;
   }
   live_ += r.pages;
-  note_peak();
+  note_peak(request.replaced_pages);
   return {.run = run, .reads_zero = zero};
 }
 
@@ -382,7 +382,7 @@ bool page_heap::extend(run_index run, std::size_t pages) noexcept {
          p += landmark_pages)
       space.run_of_page[p] = run;
     live_ += wanted;
-    note_peak();
+    note_peak(0);
   }
   lock_.release();
   return done;

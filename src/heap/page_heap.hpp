@@ -134,7 +134,8 @@ class page_heap {
   std::size_t purge_locked(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index largest_dirty(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   void add_dirty(std::ptrdiff_t pages) noexcept ACRE_REQUIRES(lock_);
-  void note_peak() noexcept ACRE_REQUIRES(lock_);
+  /// Pages that will be given back at once do not make a peak: else a chain of moves would raise it.
+  void note_peak(std::size_t replaced_pages) noexcept ACRE_REQUIRES(lock_);
   void give_back(run_index run, run_state state) noexcept ACRE_EXCLUDES(lock_);
   void cut(run_index run, std::size_t pages, run_state rest) noexcept ACRE_EXCLUDES(lock_);
   page_grant allocate_in_fork_lane(const page_request& request) noexcept;
