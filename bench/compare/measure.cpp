@@ -78,7 +78,7 @@ int main(int count, char** words) {
   }
   const int result = std::atoi(words[1]);
   ::fcntl(result, F_SETFD, FD_CLOEXEC);
-  struct sigaction on_alarm {};
+  struct sigaction on_alarm{};
   on_alarm.sa_handler = kill_child;
   ::sigaction(SIGALRM, &on_alarm, nullptr);
   ::sigaction(SIGTERM, &on_alarm, nullptr);

@@ -45,6 +45,6 @@ int main() {
   std::iota(numbers.begin(), numbers.end(), 0);
   std::sort(numbers.begin(), numbers.end(), std::greater<>{});
   return visit_all(std::make_integer_sequence<int, 8>{}) +
-         static_cast<int>(total(std::make_tuple(1, 2.0, std::string{}))) +
-         table["one"](1) + static_cast<int>(ordered.size());
+         static_cast<int>(total(std::make_tuple(1, 2.0, std::string{}))) + table["one"](1) +
+         static_cast<int>(ordered.size());
 }

@@ -35,6 +35,7 @@ std::uint64_t run_thrash(const arguments& given) {
 
 std::uint64_t run_scratch(const arguments& given) {
   std::vector<block> seeds;
+  seeds.reserve(given["threads"]);
   for (std::size_t index = 0; index < given["threads"]; ++index)
     seeds.push_back(make_block(given["size"], index));
   return on_threads(given["threads"], [&](std::size_t index) {

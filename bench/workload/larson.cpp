@@ -51,6 +51,7 @@ std::uint64_t run(const arguments& given) {
   std::latch done{static_cast<std::ptrdiff_t>(threads)};
   const shape work{given["steps"], given["min"], given["max"], &done};
   std::vector<std::unique_ptr<session>> sessions;
+  sessions.reserve(threads);
   for (std::size_t index = 0; index < threads; ++index) {
     sessions.push_back(std::make_unique<session>(std::vector<block>(given["slots"]),
                                                  random_source{index + 1}, given["generations"]));

@@ -40,6 +40,7 @@ std::uint64_t pass_on(batch_queues& from, batch_queues& to, const arguments& giv
 std::uint64_t run(const arguments& given) {
   const std::size_t threads = given["threads"];
   std::vector<std::unique_ptr<batch_queues>> links;
+  links.reserve(threads);
   for (std::size_t index = 0; index < threads; ++index)
     links.push_back(std::make_unique<batch_queues>(given["queue"], given["blocks"]));
   const stopwatch clock;
