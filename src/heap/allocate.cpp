@@ -35,7 +35,7 @@ void promote(heap_body& heap, bin& b) noexcept {
   b.base = base;
   b.top = base + count;
   b.end = base + shape.cache_most;
-  b.low = static_cast<std::uint8_t>(std::max(shape.cache_most / 16, 4));
+  b.low = static_cast<std::uint8_t>(std::max(shape.cache_most / 16, 4) - 1);
 }
 
 void press(heap_body& heap, bin& b) noexcept {
@@ -131,7 +131,7 @@ void* allocate_slow(bin* b, std::size_t size_bytes) noexcept {
   if (b->base == nullptr) prepare_bin(heap, *b);
   b->seen_bytes += size_bytes;
   ++b->seen_count;
-  if (cached(*b) < b->low) {
+  if (cached(*b) <= b->low) {
     if (!heap.lock.acquire_unless(fork_pending)) {
       if (cached(*b) == 0) return allocate_pages(size_bytes);
     } else {

@@ -60,8 +60,7 @@ void give_locked(heap_body& heap, bin& b, void* block) noexcept ACRE_REQUIRES(he
 /// when the stack should be refilled, a hook is set, or the thread has no heap.
 [[nodiscard, gnu::always_inline]] inline bool renew_grant(bin* b, std::size_t size_bytes) noexcept {
   const std::size_t count = cached(*b);
-  // An unused bin has no stack and 0 cached; `low` is at least 1 in any other.
-  if (count < b->low || count == 0) return false;
+  if (count <= b->low) return false;
   if (active_hooks.load(std::memory_order_relaxed) != nullptr) [[unlikely]]
     return false;
   b->seen_bytes += size_bytes;

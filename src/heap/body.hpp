@@ -34,7 +34,7 @@ struct alignas(128) bin {
   void** base;
   run_index partial;           ///< first of the slabs with free slots; guarded by the heap's lock
   std::uint16_t pressure;      ///< refills and flushes since the start, up to the promotion
-  std::uint8_t low;            ///< a stack below this is refilled when its grant ends
+  std::uint8_t low;            ///< a stack of at most so many is refilled when its grant ends
   bool promoted;               ///< the stack is in `heap_body::stacks`, not in `first`
   std::uint64_t seen_bytes;    ///< sum of the sizes asked for on the slow path
   std::uint32_t seen_count;
@@ -57,6 +57,11 @@ static_assert(sizeof(remote_batch) == 256);
 inline constexpr unsigned remote_batch_count = 8;
 inline constexpr std::uint32_t remote_batch_bytes = 8192;
 inline constexpr std::size_t body_bytes = 65536;
+
+/// Runs of up to so many pages, and so many pages of them in all, wait in a heap for its next slab, so
+/// that a class that fills and empties slabs does not go to the page heap each time.
+inline constexpr std::size_t spare_slab_pages_max = 4;
+inline constexpr std::size_t spare_pages_max = 16;
 
 /// How many words the promoted stacks of all classes take.
 inline constexpr std::size_t stack_words = [] {
@@ -88,6 +93,8 @@ struct alignas(body_bytes) heap_body {
   bool idle = false;                ///< guarded by the registry's lock
   bool retired = false;             ///< a destroyed heap object; guarded by the registry's lock
   body_kind kind = body_kind::thread;
+  run_index spare_slabs[spare_slab_pages_max] = {};  ///< by length: runs kept for the next slab; guarded by lock
+  std::size_t spare_pages = 0;                       ///< pages of these; guarded by lock
   run_index owned = 0;              ///< object: all its runs; guarded by lock
   std::size_t limit_pages = 0;      ///< object: 0 is none
   std::uint64_t used_bins[(class_count + 63) / 64] = {};  ///< bins that are set up

@@ -41,16 +41,36 @@ void unlist_slab(bin& b, run_index run) noexcept {
   slab.listed = false;
 }
 
+/// Pages for a slab: a spare run of the heap, or new ones.
+run_index pages_for_slab(heap_body& heap, const class_shape& shape) noexcept {
+  if (shape.slab_pages <= spare_slab_pages_max) {
+    run_index& spare = heap.spare_slabs[shape.slab_pages - 1];
+    if (spare != 0) {
+      const run_index run = spare;
+      spare = space.runs[run].next;
+      heap.spare_pages -= shape.slab_pages;
+      return run;
+    }
+  }
+  const std::size_t held = heap.pages.load(std::memory_order_relaxed) + shape.slab_pages;
+  if (heap.limit_pages != 0 && held > heap.limit_pages) return 0;
+  const run_index run =
+      pages.allocate({.pages = shape.slab_pages, .state = run_state::slab}).run;
+  if (run == 0) return 0;
+  heap.pages.fetch_add(shape.slab_pages, std::memory_order_relaxed);
+  if (heap.kind == body_kind::object) own_run(heap, run);
+  for (std::size_t page = 0; page < shape.slab_pages; ++page)
+    space.run_of_page[space.runs[run].page + page] = run;
+  return run;
+}
+
 run_index new_slab(heap_body& heap, bin& b) noexcept {
   const unsigned size_class = class_of_bin(heap, b);
   const class_shape& shape = class_shapes[size_class];
-  const std::size_t held = heap.pages.load(std::memory_order_relaxed) + shape.slab_pages;
-  if (heap.limit_pages != 0 && held > heap.limit_pages) return 0;
-  const page_grant grant =
-      pages.allocate({.pages = shape.slab_pages, .state = run_state::slab});
-  if (grant.run == 0) return 0;
-  heap.pages.fetch_add(shape.slab_pages, std::memory_order_relaxed);
-  page_run& slab = space.runs[grant.run];
+  const run_index run = pages_for_slab(heap, shape);
+  if (run == 0) return 0;
+  page_run& slab = space.runs[run];
+  slab.state = run_state::slab;
   slab.size_class = static_cast<std::uint8_t>(size_class);
   slab.free_count = shape.slab_blocks;
   for (unsigned word = 0; word < 4; ++word) {
@@ -59,23 +79,30 @@ run_index new_slab(heap_body& heap, bin& b) noexcept {
                            : left >= 64 ? ~std::uint64_t{0}
                                         : (std::uint64_t{1} << static_cast<unsigned>(left)) - 1;
   }
-  for (std::size_t page = slab.page; page < std::size_t{slab.page} + slab.pages; ++page) {
-    space.owner[page] = &b;
-    space.run_of_page[page] = grant.run;
-  }
-  if (heap.kind == body_kind::object) own_run(heap, grant.run);
-  list_slab(b, grant.run);
-  return grant.run;
+  for (std::size_t page = 0; page < slab.pages; ++page) space.owner[slab.page + page] = &b;
+  list_slab(b, run);
+  return run;
 }
 
+void give_pages_back(heap_body& heap, run_index run) noexcept {
+  if (heap.kind == body_kind::object) disown_run(heap, run);
+  heap.pages.fetch_sub(space.runs[run].pages, std::memory_order_relaxed);
+  pages.release(run);
+}
+
+/// Takes an empty slab apart. Its pages become spare if there is room.
 void drop_slab(heap_body& heap, bin& b, run_index run) noexcept {
   page_run& slab = space.runs[run];
   unlist_slab(b, run);
-  for (std::size_t page = slab.page; page < std::size_t{slab.page} + slab.pages; ++page)
-    space.owner[page] = nullptr;
-  if (heap.kind == body_kind::object) disown_run(heap, run);
-  heap.pages.fetch_sub(slab.pages, std::memory_order_relaxed);
-  pages.release(run);
+  for (std::size_t page = 0; page < slab.pages; ++page) space.owner[slab.page + page] = nullptr;
+  if (slab.pages > spare_slab_pages_max || heap.spare_pages + slab.pages > spare_pages_max ||
+      heap.kind == body_kind::object)
+    return give_pages_back(heap, run);
+  slab.state = run_state::held;
+  run_index& spare = heap.spare_slabs[slab.pages - 1];
+  slab.next = spare;
+  spare = run;
+  heap.spare_pages += slab.pages;
 }
 
 /// A slab that became empty goes back, unless it is the last with free slots of its class: a program
@@ -98,11 +125,11 @@ void prepare_bin(heap_body& heap, bin& b) noexcept {
   b.base = b.first - 1;
   b.top = b.base;
   b.end = b.base + shape.cache_first;
-  b.low = static_cast<std::uint8_t>(std::max(shape.cache_first / 2, 1));
+  b.low = static_cast<std::uint8_t>(shape.cache_first / 2 - 1);
 }
 
 std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept {
-  const std::uint32_t bytes = b.block_bytes;
+  const std::size_t bytes = b.block_bytes;
   void** slot = b.top + count;
   std::size_t missing = count;
   while (missing > 0) {
@@ -110,20 +137,24 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
     if (run == 0) break;
     page_run& slab = space.runs[run];
     std::byte* const start = space.address_of(slab.page);
-    std::size_t taken = 0;
-    for (unsigned word = 0; word < 4 && taken < missing; ++word) {
+    std::size_t left = missing;
+    for (unsigned word = 0; word < 4 && left > 0; ++word) {
       std::uint64_t bits = slab.free_bits[word];
-      while (bits != 0 && taken < missing) {
-        const auto index = word * 64 + static_cast<unsigned>(std::countr_zero(bits));
-        bits &= bits - 1;
-        *slot-- = start + std::size_t{index} * bytes;
-        ++taken;
+      // Slots next to each other are most often free together: take stretches of ones.
+      while (bits != 0 && left > 0) {
+        const auto first = static_cast<unsigned>(std::countr_zero(bits));
+        const auto stretch = std::min<std::size_t>(
+            left, static_cast<std::size_t>(std::countr_one(bits >> first)));
+        std::byte* block = start + (word * 64 + first) * bytes;
+        for (std::size_t i = 0; i < stretch; ++i, block += bytes) *slot-- = block;
+        bits &= stretch == 64 ? 0 : ~(((std::uint64_t{1} << stretch) - 1) << first);
+        left -= stretch;
       }
       slab.free_bits[word] = bits;
     }
-    slab.free_count = static_cast<std::uint16_t>(slab.free_count - taken);
+    slab.free_count = static_cast<std::uint16_t>(slab.free_count - (missing - left));
     if (slab.free_count == 0) unlist_slab(b, run);
-    missing -= taken;
+    missing = left;
   }
   // Close the gap that out of memory left below the blocks.
   if (missing > 0) std::copy(b.top + 1 + missing, b.top + 1 + count, b.top + 1);
@@ -132,31 +163,126 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
   return count - missing;
 }
 
-void give_to_slab(heap_body& heap, void* block) noexcept {
-  const std::size_t page = space.page_of(block);
-  const run_index run = space.run_of_page[page];
+namespace {
+
+/// Sets the free bit of one block and does what its slab's new count of free slots asks for.
+/// False when the block was none, or free already.
+[[gnu::always_inline]] inline bool put_back(heap_body& heap, void* block) noexcept {
+  const std::size_t address = reinterpret_cast<std::uintptr_t>(block) - space.base;
+  const run_index run = space.run_of_page[address >> page_shift];
   page_run& slab = space.runs[run];
   const class_shape& shape = class_shapes[slab.size_class];
-  const auto offset = static_cast<std::uint32_t>(static_cast<std::byte*>(block) -
-                                                 space.address_of(slab.page));
-  const auto index =
-      static_cast<std::uint32_t>((std::uint64_t{offset} * shape.reciprocal) >> 32U);
+  const auto offset =
+      static_cast<std::uint32_t>(address - (std::size_t{slab.page} << page_shift));
+  const auto index = static_cast<std::uint32_t>((std::uint64_t{offset} * shape.reciprocal) >> 32U);
   const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-  if (index * shape.bytes != offset || index >= shape.slab_blocks) [[unlikely]]
-    return report_misuse(misuse::interior, block);
-  if ((slab.free_bits[index / 64] & bit) != 0) [[unlikely]]
-    return report_misuse(misuse::double_free, block);
-  slab.free_bits[index / 64] |= bit;
-  note_used(heap, -static_cast<std::int64_t>(shape.bytes));
+  if (index * shape.bytes != offset || index >= shape.slab_blocks) [[unlikely]] {
+    report_misuse(misuse::interior, block);
+    return false;
+  }
+  std::uint64_t& word = slab.free_bits[index / 64];
+  if ((word & bit) != 0) [[unlikely]] {
+    report_misuse(misuse::double_free, block);
+    return false;
+  }
+  word |= bit;
   const std::uint16_t free_count = ++slab.free_count;
-  bin& b = heap.bins[slab.size_class];
-  if (free_count == shape.partial_at && !slab.listed) list_slab(b, run);
-  if (free_count == shape.slab_blocks) slab_is_empty(heap, b, run);
+  if (free_count == shape.partial_at && !slab.listed) [[unlikely]]
+    list_slab(heap.bins[slab.size_class], run);
+  if (free_count == shape.slab_blocks) [[unlikely]]
+    slab_is_empty(heap, heap.bins[slab.size_class], run);
+  return true;
 }
+
+}  // namespace
+
+void give_to_slab(heap_body& heap, void* block) noexcept {
+  const page_run& slab = space.runs[space.run_of_page[space.page_of(block)]];
+  const std::uint32_t bytes = class_shapes[slab.size_class].bytes;
+  if (put_back(heap, block)) note_used(heap, -static_cast<std::int64_t>(bytes));
+}
+
+namespace {
+
+/// Blocks of one class going back into their slabs. Neighbours in a stack are most often neighbours
+/// in a slab, so a slab's record is held in registers until a block of another slab comes.
+class slab_filler {
+ public:
+  slab_filler(heap_body& heap, bin& b) noexcept
+      : heap_(heap), bin_(b), shape_(class_shapes[class_of_bin(heap, b)]) {}
+
+  void add(void* block) noexcept {
+    const std::size_t address = reinterpret_cast<std::uintptr_t>(block) - space.base;
+    if (address - start_ >= room_) [[unlikely]]
+      turn_to(address);
+    const auto offset = static_cast<std::uint32_t>(address - start_);
+    const auto index =
+        static_cast<std::uint32_t>((std::uint64_t{offset} * shape_.reciprocal) >> 32U);
+    if (index * shape_.bytes != offset || index >= shape_.slab_blocks) [[unlikely]]
+      return report_misuse(misuse::interior, block);
+    if (index / 64 != word_) {
+      slab_->free_bits[word_] = bits_;
+      word_ = index / 64;
+      bits_ = slab_->free_bits[word_];
+    }
+    const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+    if ((bits_ & bit) != 0) [[unlikely]]
+      return report_misuse(misuse::double_free, block);
+    bits_ |= bit;
+    ++added_;
+  }
+
+  /// Must be called after the last block. Returns how many went back.
+  std::size_t finish() noexcept {
+    leave();
+    return total_;
+  }
+
+ private:
+  void turn_to(std::size_t address) noexcept {
+    leave();
+    run_ = space.run_of_page[address >> page_shift];
+    slab_ = &space.runs[run_];
+    start_ = std::size_t{slab_->page} << page_shift;
+    room_ = std::size_t{slab_->pages} << page_shift;
+    word_ = 0;
+    bits_ = slab_->free_bits[0];
+  }
+
+  void leave() noexcept {
+    if (slab_ == nullptr) return;
+    slab_->free_bits[word_] = bits_;
+    total_ += added_;
+    const unsigned before = slab_->free_count;
+    const unsigned after = before + added_;
+    added_ = 0;
+    slab_->free_count = static_cast<std::uint16_t>(after);
+    if (!slab_->listed && after >= shape_.partial_at) list_slab(bin_, run_);
+    if (after == shape_.slab_blocks) slab_is_empty(heap_, bin_, run_);
+    slab_ = nullptr;
+    room_ = 0;
+  }
+
+  heap_body& heap_;
+  bin& bin_;
+  const class_shape& shape_;
+  page_run* slab_ = nullptr;
+  std::size_t start_ = 0;
+  std::size_t room_ = 0;
+  std::uint64_t bits_ = 0;
+  std::size_t total_ = 0;
+  run_index run_ = 0;
+  std::uint32_t word_ = 0;
+  unsigned added_ = 0;
+};
+
+}  // namespace
 
 void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept {
   ACRE_ASSERT(count <= cached(b));
-  for (std::size_t i = 1; i <= count; ++i) give_to_slab(heap, b.base[i]);
+  slab_filler filler(heap, b);
+  for (std::size_t i = 1; i <= count; ++i) filler.add(b.base[i]);
+  note_used(heap, -static_cast<std::int64_t>(filler.finish() * b.block_bytes));
   std::copy(b.base + 1 + count, b.top + 1, b.base + 1);
   b.top -= count;
   // A grant never exceeds what the stack holds.
@@ -181,6 +307,14 @@ void drop_empty_slabs(heap_body& heap) noexcept {
       run = next;
     }
   });
+  for (run_index& spare : heap.spare_slabs) {
+    while (spare != 0) {
+      const run_index run = spare;
+      spare = space.runs[run].next;
+      give_pages_back(heap, run);
+    }
+  }
+  heap.spare_pages = 0;
 }
 
 void own_run(heap_body& heap, run_index run) noexcept {
