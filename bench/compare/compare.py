@@ -45,10 +45,9 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def run_all(chosen, libraries, place, repetitions):
+def run_all(chosen, libraries, place, repetitions, results):
     """Row by row and repetition by repetition, all allocators in turn, starting with another one
     each time, so that a slow minute of the machine meets all of them."""
-    results = {row.name: {name: [] for name in libraries} for row in chosen}
     names = list(libraries)
     total = repetitions * len(chosen) * len(names)
     done, start = 0, time.monotonic()
@@ -63,7 +62,6 @@ def run_all(chosen, libraries, place, repetitions):
                 check_outputs(row, results[row.name], repetition)
     progress(done, total, start, "done")
     print(file=sys.stderr)
-    return results
 
 
 def check_outputs(row, by_name, repetition):
@@ -149,7 +147,14 @@ def main():
         return
     place = rows.Place(os.path.abspath(allocators.find_build(options.bench)), options.work)
     rows.prepare(place)
-    results = run_all(chosen, libraries, place, options.reps)
+    results = {row.name: {name: [] for name in libraries} for row in chosen}
+    try:
+        run_all(chosen, libraries, place, options.reps, results)
+    except KeyboardInterrupt:
+        print("\ninterrupted: the tables hold what was complete", file=sys.stderr)
+        results = {row: by_name for row, by_name in results.items() if all(by_name.values())}
+    if not results:
+        raise SystemExit("compare: nothing was measured")
     cpu = tables.Table(results, "cpu_s", CPU_FLOOR_S)
     rss = tables.Table(results, "peak_kib", KIB_FLOOR)
     wall = tables.Table(results, "wall_s", CPU_FLOOR_S)
