@@ -1,6 +1,8 @@
 #include "tool/run_record.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <ranges>
 
 namespace acre::tool {
 
@@ -20,11 +22,16 @@ void run_record::add_lines(const std::vector<std::string>& lines) {
 }
 
 std::vector<heap_report> run_record::processes() const {
-  auto all = ended_;
-  for (const auto& [pid, report] : running_)
-    all.push_back(report);
-  std::ranges::stable_partition(
-      all, [this](const heap_report& report) { return report.pid == end_.pid; });
+  std::vector<heap_report> all;
+  const auto append_if = [&](bool is_first) {
+    const auto belongs = [&](const heap_report& report) {
+      return (report.pid == end_.pid) == is_first;
+    };
+    std::ranges::copy_if(ended_, std::back_inserter(all), belongs);
+    std::ranges::copy_if(running_ | std::views::values, std::back_inserter(all), belongs);
+  };
+  append_if(true);
+  append_if(false);
   return all;
 }
 

@@ -3,10 +3,14 @@
 #include "tool/units.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <span>
+#include <string_view>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -84,9 +88,8 @@ std::vector<size_class_use> largest_classes(const heap_report& report) {
   auto rows = report.classes;
   if (report.large_allocations > 0)
     rows.push_back({0, report.large_allocations, report.large_live, report.large_live_bytes});
-  std::ranges::stable_sort(rows, [](const size_class_use& left, const size_class_use& right) {
-    if (left.live_bytes != right.live_bytes) return left.live_bytes > right.live_bytes;
-    return left.allocations > right.allocations;
+  std::ranges::sort(rows, std::ranges::greater{}, [](const size_class_use& use) {
+    return std::tuple(use.live_bytes, use.allocations, use.size_bytes);
   });
   rows.resize(std::min(rows.size(), classes_shown));
   return rows;
@@ -162,7 +165,9 @@ void append_further_processes(std::string& text, std::vector<heap_report> report
   const auto total = total_row(reports);
   const bool is_many = reports.size() > processes_shown_all;
   if (is_many) {
-    std::ranges::stable_sort(reports, std::ranges::greater{}, &heap_report::rss_peak_bytes);
+    std::ranges::sort(reports, std::ranges::greater{}, [](const heap_report& report) {
+      return std::tuple(report.rss_peak_bytes, -report.pid);
+    });
     reports.resize(processes_shown_largest);
   }
   for (const auto& report : reports)
