@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -151,6 +152,7 @@ def main():
     try:
         run_all(chosen, libraries, place, options.reps, results)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would lose the tables
         print("\ninterrupted: the tables hold what was complete", file=sys.stderr)
         results = {row: by_name for row, by_name in results.items() if all(by_name.values())}
     if not results:

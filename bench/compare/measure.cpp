@@ -81,6 +81,7 @@ int main(int count, char** words) {
   struct sigaction on_alarm{};
   on_alarm.sa_handler = kill_child;
   ::sigaction(SIGALRM, &on_alarm, nullptr);
+  ::sigaction(SIGINT, &on_alarm, nullptr);  // the command, in its own group, would not get it
   ::sigaction(SIGTERM, &on_alarm, nullptr);
   ::alarm(static_cast<unsigned>(std::atoi(words[2])));
   used sum;
