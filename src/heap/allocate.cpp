@@ -209,7 +209,17 @@ void release_full(bin* b, void* block) noexcept {
   *++b->top = block;
 }
 
-void release_slow(void* block) noexcept {
+void release_other(bin* owner, void* block) noexcept {
+  // The marker of large blocks lies outside the bins, and so do all other addresses.
+  heap_body* const target = body_of(owner);
+  const auto offset = reinterpret_cast<std::uintptr_t>(owner) -
+                      reinterpret_cast<std::uintptr_t>(target->bins);
+  if (offset < sizeof target->bins && current != no_bins) [[likely]]
+    return free_remote(*body_of(current), *owner, block);
+  release_rare(block);
+}
+
+void release_rare(void* block) noexcept {
   if (block == nullptr) return;
   if (!space.contains(block)) return report_misuse(misuse::not_ours, block);
   const std::size_t page = space.page_of(block);
@@ -220,11 +230,9 @@ void release_slow(void* block) noexcept {
       return report_misuse(misuse::interior, block);
     return free_large(block);
   }
+  // A thread whose first call this is. The heap that it gets may be the block's own.
   if (current == no_bins && attach_thread() == nullptr) return free_direct(*owner, block);
-  heap_body* const mine = body_of(current);
-  // The heap that this thread was given just now may be the block's own.
-  if (body_of(owner) == mine) return release(block);
-  free_remote(*mine, *owner, block);
+  release(block);
 }
 
 std::size_t usable_bytes(const void* block) noexcept {

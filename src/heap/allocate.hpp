@@ -31,8 +31,11 @@ namespace acre::heaps {
 /// memory. Requires: `block` is not null; size_bytes > 0.
 [[nodiscard]] void* reallocate(void* block, std::size_t size_bytes) noexcept;
 
-/// Everything that is not a block of the thread's own slabs, null and misuse included.
-void release_slow(void* block) noexcept;
+/// A block whose page belongs to `owner`, which is no bin of the thread's heap; or null.
+void release_other(bin* owner, void* block) noexcept;
+
+/// All else: null, large blocks, misuse, and threads without a heap.
+void release_rare(void* block) noexcept;
 
 /// `block` is of the thread's own slabs and the bin's stack is full.
 void release_full(bin* b, void* block) noexcept;
@@ -99,11 +102,11 @@ template <void* (*Slow)(bin*, std::size_t), void* (*Huge)(std::size_t)>
 [[gnu::always_inline]] inline void release(void* block) noexcept {
   const std::size_t page = space.page_of(block);
   if (page >= space.pages) [[unlikely]]
-    return release_slow(block);
+    return release_rare(block);
   bin* const b = space.owner[page];
   const auto offset = reinterpret_cast<std::uintptr_t>(b) - reinterpret_cast<std::uintptr_t>(current);
   if (offset >= sizeof(bin) * class_count) [[unlikely]]
-    return release_slow(block);
+    return release_other(b, block);
   void** const top = b->top + 1;
   if (top > b->end) [[unlikely]]
     return release_full(b, block);

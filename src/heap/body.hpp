@@ -50,18 +50,17 @@ struct remote_batch {
   heap_body* target;
   std::uint32_t count;
   std::uint32_t bytes;
-  void* blocks[30];
+  void* blocks[62];
 };
-static_assert(sizeof(remote_batch) == 256);
+static_assert(sizeof(remote_batch) == 512);
 
 inline constexpr unsigned remote_batch_count = 8;
 inline constexpr std::uint32_t remote_batch_bytes = 8192;
 inline constexpr std::size_t body_bytes = 65536;
 
-/// Runs of up to so many pages, and so many pages of them in all, wait in a heap for its next slab, so
-/// that a class that fills and empties slabs does not go to the page heap each time.
+/// Runs of up to so many pages wait in a heap for its next slab, so that a class that fills and
+/// empties slabs does not go to the page heap each time.
 inline constexpr std::size_t spare_slab_pages_max = 4;
-inline constexpr std::size_t spare_pages_max = 16;
 
 /// How many words the promoted stacks of all classes take.
 inline constexpr std::size_t stack_words = [] {

@@ -236,27 +236,58 @@ page_grant page_heap::finish(run_index run, const page_request& request, bool ze
   return {.run = run, .reads_zero = zero};
 }
 
+page_grant page_heap::take(const page_request& request) noexcept {
+  run_index run = 0;
+  if (request.source == page_source::any) {
+    if (within_limit(request.pages)) run = take_free(run_state::dirty, request);
+    if (run == 0 && request.pages >= growth_step_pages && request.alignment_pages == 1)
+      run = take_mixed(request);
+    if (run != 0) return finish(run, request, false);
+  }
+  if (!make_room(request.pages, request.replaced_pages)) return {};
+  run = take_free(run_state::clean, request);
+  if (run == 0) run = take_frontier(request);
+  return run != 0 ? finish(run, request, true) : page_grant{};
+}
+
 page_grant page_heap::allocate(const page_request& request) noexcept {
   ACRE_ASSERT(request.pages > 0);
   if (request.pages + request.alignment_pages > space.pages) return {};
   if (!lock_.acquire_unless(fork_pending)) return allocate_in_fork_lane(request);
-  page_grant grant;
-  run_index run = 0;
-  if (request.source == page_source::any) {
-    if (within_limit(request.pages)) run = take_free(run_state::dirty, request);
-    if (run != 0) grant = finish(run, request, false);
-    if (run == 0 && request.pages >= growth_step_pages && request.alignment_pages == 1) {
-      run = take_mixed(request);
-      if (run != 0) grant = finish(run, request, false);
-    }
-  }
-  if (run == 0 && make_room(request.pages, request.replaced_pages)) {
-    run = take_free(run_state::clean, request);
-    if (run == 0) run = take_frontier(request);
-    if (run != 0) grant = finish(run, request, true);
-  }
+  const page_grant grant = take(request);
   lock_.release();
   return grant;
+}
+
+/// Length of the longest dirty run, if it is shorter than `count`; `count` when there is none.
+std::size_t page_heap::longest_dirty_pages(std::size_t count) noexcept {
+  ACRE_ASSERT(count < 64);
+  const std::uint64_t used = dirty_lists_.used[0] & ((std::uint64_t{1} << count) - 1);
+  return used == 0 ? count : base::log2_floor(used);
+}
+
+std::size_t page_heap::allocate_single(run_index* runs, std::size_t count) noexcept {
+  page_request request{.pages = count, .state = run_state::slab};
+  if (!lock_.acquire_unless(fork_pending)) {
+    request.pages = 1;
+    runs[0] = allocate_in_fork_lane(request).run;
+    return runs[0] != 0 ? 1 : 0;
+  }
+  // Fewer dirty pages are better than clean ones: those would let the program grow.
+  if (count > 1 && best_fit(dirty_lists_, count) == 0)
+    request.pages = count = longest_dirty_pages(count);
+  runs[0] = take(request).run;
+  if (runs[0] == 0 && count > 1) {
+    request.pages = count = 1;
+    runs[0] = take(request).run;
+  }
+  if (runs[0] == 0) count = 0;
+  for (std::size_t i = 1; i < count; ++i) {
+    runs[i] = split(runs[i - 1], 1);
+    space.runs[runs[i]].state = run_state::slab;
+  }
+  lock_.release();
+  return count;
 }
 
 /// A dirty run with free neighbours of either kind that together are long enough.

@@ -48,6 +48,11 @@ class page_heap {
   /// Fails: run 0 when memory, the limit or address space runs out.
   [[nodiscard]] page_grant allocate(const page_request& request) noexcept ACRE_EXCLUDES(lock_);
 
+  /// Runs of one page each, up to `count`, for slabs; returns how many. One lock for all, and pages
+  /// that lie together, where `allocate` would search and cut for each.
+  [[nodiscard]] std::size_t allocate_single(run_index* runs, std::size_t count) noexcept
+      ACRE_EXCLUDES(lock_);
+
   /// Gives a run back; its pages must have no owner in the address space any more.
   void release(run_index run) noexcept ACRE_EXCLUDES(lock_);
 
@@ -119,6 +124,8 @@ class page_heap {
   run_index neighbour_after(const page_run& run) noexcept ACRE_REQUIRES(lock_);
   run_index neighbour_before(const page_run& run) noexcept ACRE_REQUIRES(lock_);
 
+  std::size_t longest_dirty_pages(std::size_t count) noexcept ACRE_REQUIRES(lock_);
+  page_grant take(const page_request& request) noexcept ACRE_REQUIRES(lock_);
   run_index best_fit(free_lists& lists, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index take_free(run_state kind, const page_request& request) noexcept ACRE_REQUIRES(lock_);
   run_index take_mixed(const page_request& request) noexcept ACRE_REQUIRES(lock_);

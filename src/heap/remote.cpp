@@ -12,7 +12,7 @@ void give_blocks(heap_body& owner, void* const* blocks, std::size_t count) noexc
     (void)park_blocks(blocks, count);
     return;
   }
-  for (std::size_t i = 0; i < count; ++i) give_to_slab(owner, blocks[i]);
+  give_to_slabs(owner, blocks, count);
   owner.lock.release();
 }
 
@@ -27,19 +27,21 @@ void send(remote_batch& batch) noexcept {
 }  // namespace
 
 void free_remote(heap_body& from, bin& owner, void* block) noexcept {
+  // Nothing of the other heap's memory is read here: its owner writes there all the time.
   heap_body* const target = body_of(&owner);
   const std::uint32_t bytes = class_shapes[class_of_bin(*target, owner)].bytes;
-  // A heap object can be destroyed, so nothing of it may wait.
-  if (target->kind == body_kind::object) return free_direct(owner, block);
   const auto hash = reinterpret_cast<std::uintptr_t>(target) / body_bytes;
   remote_batch& batch = from.batches[hash % remote_batch_count];
-  if (batch.target != target) {
+  if (batch.target != target) [[unlikely]] {
+    // A heap object can be destroyed, so nothing of it may wait.
+    if (target->kind == body_kind::object) return free_direct(owner, block);
     if (batch.count > 0) send(batch);
     batch.target = target;
   }
   batch.blocks[batch.count++] = block;
   batch.bytes += bytes;
-  if (batch.count == std::size(batch.blocks) || batch.bytes > remote_batch_bytes) send(batch);
+  if (batch.count == std::size(batch.blocks) || batch.bytes > remote_batch_bytes) [[unlikely]]
+    send(batch);
 }
 
 void free_direct(bin& owner, void* block) noexcept { give_blocks(*body_of(&owner), &block, 1); }

@@ -41,6 +41,34 @@ void unlist_slab(bin& b, run_index run) noexcept {
   slab.listed = false;
 }
 
+/// How many spare pages a heap may keep: 64 KiB, or 1/32 of what it holds.
+std::size_t spare_pages_max(const heap_body& heap) noexcept {
+  constexpr std::size_t least = 16;
+  return std::max(least, heap.pages.load(std::memory_order_relaxed) / 32);
+}
+
+/// Fetches several single pages at once for a heap that holds many, and returns one.
+run_index fetch_single_pages(heap_body& heap) noexcept {
+  constexpr std::size_t most = 16;
+  constexpr std::size_t one_in = 16;  // A fetch is at most 1/16 of what the heap holds.
+  const std::size_t held = heap.pages.load(std::memory_order_relaxed);
+  const std::size_t wanted =
+      heap.kind == body_kind::thread ? std::clamp<std::size_t>(held / one_in, 1, most) : 1;
+  run_index runs[most];
+  const std::size_t got = pages.allocate_single(runs, wanted);
+  if (got == 0) return 0;
+  heap.pages.fetch_add(got, std::memory_order_relaxed);
+  for (std::size_t i = got; i-- > 1;) {
+    page_run& run = space.runs[runs[i]];
+    run.state = run_state::held;
+    run.next = heap.spare_slabs[0];
+    heap.spare_slabs[0] = runs[i];
+  }
+  heap.spare_pages += got - 1;
+  if (heap.kind == body_kind::object) own_run(heap, runs[0]);
+  return runs[0];
+}
+
 /// Pages for a slab: a spare run of the heap, or new ones.
 run_index pages_for_slab(heap_body& heap, const class_shape& shape) noexcept {
   if (shape.slab_pages <= spare_slab_pages_max) {
@@ -54,8 +82,8 @@ run_index pages_for_slab(heap_body& heap, const class_shape& shape) noexcept {
   }
   const std::size_t held = heap.pages.load(std::memory_order_relaxed) + shape.slab_pages;
   if (heap.limit_pages != 0 && held > heap.limit_pages) return 0;
-  const run_index run =
-      pages.allocate({.pages = shape.slab_pages, .state = run_state::slab}).run;
+  if (shape.slab_pages == 1) return fetch_single_pages(heap);
+  const run_index run = pages.allocate({.pages = shape.slab_pages, .state = run_state::slab}).run;
   if (run == 0) return 0;
   heap.pages.fetch_add(shape.slab_pages, std::memory_order_relaxed);
   if (heap.kind == body_kind::object) own_run(heap, run);
@@ -95,7 +123,7 @@ void drop_slab(heap_body& heap, bin& b, run_index run) noexcept {
   page_run& slab = space.runs[run];
   unlist_slab(b, run);
   for (std::size_t page = 0; page < slab.pages; ++page) space.owner[slab.page + page] = nullptr;
-  if (slab.pages > spare_slab_pages_max || heap.spare_pages + slab.pages > spare_pages_max ||
+  if (slab.pages > spare_slab_pages_max || heap.spare_pages + slab.pages > spare_pages_max(heap) ||
       heap.kind == body_kind::object)
     return give_pages_back(heap, run);
   slab.state = run_state::held;
@@ -165,60 +193,19 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
 
 namespace {
 
-/// Sets the free bit of one block and does what its slab's new count of free slots asks for.
-/// False when the block was none, or free already.
-[[gnu::always_inline]] inline bool put_back(heap_body& heap, void* block) noexcept {
-  const std::size_t address = reinterpret_cast<std::uintptr_t>(block) - space.base;
-  const run_index run = space.run_of_page[address >> page_shift];
-  page_run& slab = space.runs[run];
-  const class_shape& shape = class_shapes[slab.size_class];
-  const auto offset =
-      static_cast<std::uint32_t>(address - (std::size_t{slab.page} << page_shift));
-  const auto index = static_cast<std::uint32_t>((std::uint64_t{offset} * shape.reciprocal) >> 32U);
-  const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-  if (index * shape.bytes != offset || index >= shape.slab_blocks) [[unlikely]] {
-    report_misuse(misuse::interior, block);
-    return false;
-  }
-  std::uint64_t& word = slab.free_bits[index / 64];
-  if ((word & bit) != 0) [[unlikely]] {
-    report_misuse(misuse::double_free, block);
-    return false;
-  }
-  word |= bit;
-  const std::uint16_t free_count = ++slab.free_count;
-  if (free_count == shape.partial_at && !slab.listed) [[unlikely]]
-    list_slab(heap.bins[slab.size_class], run);
-  if (free_count == shape.slab_blocks) [[unlikely]]
-    slab_is_empty(heap, heap.bins[slab.size_class], run);
-  return true;
-}
-
-}  // namespace
-
-void give_to_slab(heap_body& heap, void* block) noexcept {
-  const page_run& slab = space.runs[space.run_of_page[space.page_of(block)]];
-  const std::uint32_t bytes = class_shapes[slab.size_class].bytes;
-  if (put_back(heap, block)) note_used(heap, -static_cast<std::int64_t>(bytes));
-}
-
-namespace {
-
-/// Blocks of one class going back into their slabs. Neighbours in a stack are most often neighbours
-/// in a slab, so a slab's record is held in registers until a block of another slab comes.
+/// Blocks going back into their slabs. Neighbours in a stack or a batch are most often neighbours in a
+/// slab, so what is known of a slab is held in registers until a block of another slab comes.
 class slab_filler {
  public:
-  slab_filler(heap_body& heap, bin& b) noexcept
-      : heap_(heap), bin_(b), shape_(class_shapes[class_of_bin(heap, b)]) {}
+  explicit slab_filler(heap_body& heap) noexcept : heap_(heap) {}
 
   void add(void* block) noexcept {
     const std::size_t address = reinterpret_cast<std::uintptr_t>(block) - space.base;
     if (address - start_ >= room_) [[unlikely]]
       turn_to(address);
     const auto offset = static_cast<std::uint32_t>(address - start_);
-    const auto index =
-        static_cast<std::uint32_t>((std::uint64_t{offset} * shape_.reciprocal) >> 32U);
-    if (index * shape_.bytes != offset || index >= shape_.slab_blocks) [[unlikely]]
+    const auto index = static_cast<std::uint32_t>((std::uint64_t{offset} * reciprocal_) >> 32U);
+    if (index * bytes_ != offset || index >= blocks_) [[unlikely]]
       return report_misuse(misuse::interior, block);
     if (index / 64 != word_) {
       slab_->free_bits[word_] = bits_;
@@ -232,10 +219,10 @@ class slab_filler {
     ++added_;
   }
 
-  /// Must be called after the last block. Returns how many went back.
-  std::size_t finish() noexcept {
+  /// Must be called after the last block.
+  void finish() noexcept {
     leave();
-    return total_;
+    note_used(heap_, -given_bytes_);
   }
 
  private:
@@ -245,6 +232,10 @@ class slab_filler {
     slab_ = &space.runs[run_];
     start_ = std::size_t{slab_->page} << page_shift;
     room_ = std::size_t{slab_->pages} << page_shift;
+    const class_shape& shape = class_shapes[slab_->size_class];
+    bytes_ = shape.bytes;
+    reciprocal_ = shape.reciprocal;
+    blocks_ = shape.slab_blocks;
     word_ = 0;
     bits_ = slab_->free_bits[0];
   }
@@ -252,25 +243,26 @@ class slab_filler {
   void leave() noexcept {
     if (slab_ == nullptr) return;
     slab_->free_bits[word_] = bits_;
-    total_ += added_;
-    const unsigned before = slab_->free_count;
-    const unsigned after = before + added_;
+    given_bytes_ += static_cast<std::int64_t>(std::size_t{added_} * bytes_);
+    const unsigned after = slab_->free_count + added_;
     added_ = 0;
     slab_->free_count = static_cast<std::uint16_t>(after);
-    if (!slab_->listed && after >= shape_.partial_at) list_slab(bin_, run_);
-    if (after == shape_.slab_blocks) slab_is_empty(heap_, bin_, run_);
+    bin& b = heap_.bins[slab_->size_class];
+    if (!slab_->listed && after >= class_shapes[slab_->size_class].partial_at) list_slab(b, run_);
+    if (after == blocks_) slab_is_empty(heap_, b, run_);
     slab_ = nullptr;
     room_ = 0;
   }
 
   heap_body& heap_;
-  bin& bin_;
-  const class_shape& shape_;
   page_run* slab_ = nullptr;
   std::size_t start_ = 0;
   std::size_t room_ = 0;
   std::uint64_t bits_ = 0;
-  std::size_t total_ = 0;
+  std::int64_t given_bytes_ = 0;
+  std::uint32_t bytes_ = 0;
+  std::uint32_t reciprocal_ = 0;
+  std::uint32_t blocks_ = 0;
   run_index run_ = 0;
   std::uint32_t word_ = 0;
   unsigned added_ = 0;
@@ -278,11 +270,15 @@ class slab_filler {
 
 }  // namespace
 
+void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noexcept {
+  slab_filler filler(heap);
+  for (std::size_t i = 0; i < count; ++i) filler.add(blocks[i]);
+  filler.finish();
+}
+
 void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept {
   ACRE_ASSERT(count <= cached(b));
-  slab_filler filler(heap, b);
-  for (std::size_t i = 1; i <= count; ++i) filler.add(b.base[i]);
-  note_used(heap, -static_cast<std::int64_t>(filler.finish() * b.block_bytes));
+  give_to_slabs(heap, b.base + 1, count);
   std::copy(b.base + 1 + count, b.top + 1, b.base + 1);
   b.top -= count;
   // A grant never exceeds what the stack holds.

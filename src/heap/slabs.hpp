@@ -19,9 +19,10 @@ void prepare_bin(heap_body& heap, bin& b) noexcept;
 std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
     ACRE_REQUIRES(heap.lock);
 
-/// Puts a block back into its slab. A block that is free already, or no block's start, is reported
-/// (misuse.hpp) and left alone.
-void give_to_slab(heap_body& heap, void* block) noexcept ACRE_REQUIRES(heap.lock);
+/// Puts blocks of the heap, of any classes, back into their slabs. A pointer that is free already, or
+/// no block's start, is reported (misuse.hpp) and left alone.
+void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noexcept
+    ACRE_REQUIRES(heap.lock);
 
 /// The same for the `count` oldest blocks of the stack.
 void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept ACRE_REQUIRES(heap.lock);
