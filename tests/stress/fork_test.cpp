@@ -29,13 +29,13 @@ using acre_test::is_sanitized;
 using acre_test::run_in_child;
 using acre_test::wait_for;
 
-constexpr int fork_count = is_sanitized ? 40 : 400;
+constexpr int fork_count = is_sanitized ? 40 : 200;
 
 /// Small, middle and large blocks, so that every lock of the heap is taken again and again.
 void churn(acre_test::random_source& random) {
   std::array<void*, 24> blocks{};
   for (void*& block : blocks) {
-    const std::size_t size = random.size_up_to(random.below(8) == 0 ? 20 : 12);
+    const std::size_t size = random.size_up_to(random.below(8) == 0 ? 20U : 12U);
     block = family::malloc(size);
     if (block != nullptr && size != 0) *static_cast<char*>(block) = 1;
   }
