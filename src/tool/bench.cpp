@@ -41,6 +41,7 @@ std::string find_bench_program(const char* name) {
 std::vector<allocator> choose_allocators(const std::vector<std::string>& names,
                                          std::vector<allocator> all) {
   std::vector<std::string> present;
+  present.reserve(all.size());
   for (const auto& each : all)
     present.push_back(each.name);
   for (const auto& name : names) {

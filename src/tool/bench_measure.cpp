@@ -68,23 +68,16 @@ file_descriptor make_memory_file(const char* name) {
   return file;
 }
 
-[[noreturn]] void become(const std::vector<std::string>& words, const environment& variables,
+/// Makes the calling process, a fresh child, the command; input from nowhere.
+[[noreturn]] void become(char* const* words, char* const* variables, int input,
                          int output) noexcept {
   // A group of its own, so that the terminal's interrupt reaches the tool alone, which passes it
   // on.
   ::setpgid(0, 0);
-  std::vector<char*> word_pointers;
-  for (const auto& word : words)
-    word_pointers.push_back(const_cast<char*>(word.c_str()));
-  word_pointers.push_back(nullptr);
-  std::vector<char*> variable_pointers;
-  for (const auto& entry : variables.entries())
-    variable_pointers.push_back(const_cast<char*>(entry.c_str()));
-  variable_pointers.push_back(nullptr);
-  ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
+  ::dup2(input, STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
-  ::execve(word_pointers.front(), word_pointers.data(), variable_pointers.data());
+  ::execve(words[0], words, variables);
   ::_exit(127);
 }
 
@@ -110,9 +103,14 @@ measurement measure(const std::string& measure_program, const std::string& prelo
   variables.unset("LD_PRELOAD");
   if (!preload.empty()) variables.set("LD_PRELOAD", preload);
 
+  const auto word_pointers = exec_pointers(words);
+  const auto variable_pointers = exec_pointers(variables.entries());
+  const file_descriptor input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!input.is_open()) throw error(exit_code::misuse, "cannot open /dev/null");
+
   const interrupt_guard guard;
   const pid_t pid = ::fork();
-  if (pid == 0) become(words, variables, output.get());
+  if (pid == 0) become(word_pointers.data(), variable_pointers.data(), input.get(), output.get());
   if (pid < 0) throw error(exit_code::misuse, "cannot start a process");
   running = pid;
   int status = 0;

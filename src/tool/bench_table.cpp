@@ -110,6 +110,7 @@ std::string bench_cell::problem() const {
 
 figure_summary bench_cell::summary(figure_member figure) const {
   std::vector<double> values;
+  values.reserve(runs.size());
   for (const auto& run : runs)
     values.push_back(run.*figure);
   if (values.empty()) return {};

@@ -33,15 +33,6 @@ sigset_t handled_signals() {
   return set;
 }
 
-std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  // execve takes char* for historical reasons and does not write through it.
-  for (const auto& text : texts)
-    result.push_back(const_cast<char*>(text.c_str()));
-  result.push_back(nullptr);
-  return result;
-}
-
 /// Reads the errno that the new process left because it could not execute; 0 when it could.
 int read_exec_problem(int pipe) {
   int problem = 0;
@@ -68,8 +59,8 @@ child::child(const command& what) {
     throw error(exit_code::misuse, fmt::format("cannot make a pipe: {}", std::strerror(errno)));
   const file_descriptor read_end(ends[0]);
   file_descriptor write_end(ends[1]);
-  auto words = pointers_to(what.words);
-  auto variables = pointers_to(what.variables.entries());
+  auto words = exec_pointers(what.words);
+  auto variables = exec_pointers(what.variables.entries());
 
   const sigset_t handled = handled_signals();
   ::sigprocmask(SIG_BLOCK, &handled, &mask_before_);

@@ -74,6 +74,16 @@ void environment::unset(std::string_view name) {
   std::erase_if(entries_, [&](const std::string& entry) { return names(entry, name); });
 }
 
+std::vector<char*> exec_pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
+  // execve takes char* for historical reasons and does not write through it.
+  for (const auto& text : texts)
+    pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
 std::string prepend_preload(std::string_view library, std::string_view existing) {
   const auto first = existing.substr(0, existing.find_first_of(" :"));
   if (first == library) return std::string(existing);

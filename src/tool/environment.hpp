@@ -24,6 +24,9 @@ class environment {
   std::vector<std::string> entries_;
 };
 
+/// The texts as execve takes them: pointers with a null behind. They die with the texts.
+[[nodiscard]] std::vector<char*> exec_pointers(const std::vector<std::string>& texts);
+
 /// Puts the library in front of what is preloaded already.
 [[nodiscard]] std::string prepend_preload(std::string_view library, std::string_view existing);
 

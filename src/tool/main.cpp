@@ -17,7 +17,7 @@ int report(const char* text, acre::tool::exit_code code) noexcept {
   try {
     acre::tool::write_all(STDERR_FILENO, fmt::format("acre: error: {}\n", text));
   } catch (const std::exception&) {
-    // No memory for the text: the code has to say it.
+    acre::tool::write_all(STDERR_FILENO, "acre: error: out of memory\n");
   }
   return static_cast<int>(code);
 }
