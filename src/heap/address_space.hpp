@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/bits.hpp"
 #include "heap/page_run.hpp"
 #include "heap/size_class.hpp"
 
@@ -38,6 +39,12 @@ struct address_space {
 };
 
 extern constinit address_space space;
+
+/// The first page at or after `page` whose address is aligned.
+[[nodiscard]] inline std::size_t aligned_page(std::size_t page, std::size_t alignment_pages) noexcept {
+  const std::size_t base_page = space.base >> page_shift;
+  return base::align_up(base_page + page, alignment_pages) - base_page;
+}
 
 /// Reserves the range and its tables. False when the kernel refuses even a small one.
 /// Requires: the page heap's lock; called once with success.

@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 /// A heap's own memory: its bins (thread caches), its slabs' heads, its outgoing remote frees.
 ///
@@ -48,14 +49,13 @@ struct heap_body;
 /// Blocks on their way to another heap.
 struct remote_batch {
   heap_body* target;
-  std::uint32_t count;
-  std::uint32_t bytes;
+  std::size_t count;
   void* blocks[62];
 };
 static_assert(sizeof(remote_batch) == 512);
 
+inline constexpr std::size_t remote_batch_most = std::size(remote_batch{}.blocks);
 inline constexpr unsigned remote_batch_count = 8;
-inline constexpr std::uint32_t remote_batch_bytes = 8192;
 inline constexpr std::size_t body_bytes = 65536;
 
 /// Runs of up to so many pages wait in a heap for its next slab, so that a class that fills and

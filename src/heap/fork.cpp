@@ -34,7 +34,7 @@ constinit std::atomic<parked_batch*> parked_batches{nullptr};
 void release_parked() noexcept {
   for (run_index run = parked_runs.exchange(0, std::memory_order_acquire); run != 0;) {
     const run_index next = space.runs[run].next;
-    pages.release(run);
+    process_pages.release(run);
     run = next;
   }
   parked_batch* batch = parked_batches.exchange(nullptr, std::memory_order_acquire);
@@ -42,7 +42,7 @@ void release_parked() noexcept {
     parked_batch* const next = batch->next;
     for (std::uint32_t i = 0; i < batch->count; ++i)
       free_direct(*space.owner[space.page_of(batch->blocks[i])], batch->blocks[i]);
-    pages.release(batch->run);
+    process_pages.release(batch->run);
     batch = next;
   }
 }
@@ -59,7 +59,7 @@ void park_run(run_index run) noexcept {
 
 bool park_blocks(void* const* blocks, std::size_t count) noexcept {
   while (count > 0) {
-    const page_grant grant = pages.allocate({.pages = 1, .state = run_state::held});
+    const page_grant grant = process_pages.allocate({.pages = 1, .state = run_state::held});
     if (grant.run == 0) return false;
     auto* const batch =
         reinterpret_cast<parked_batch*>(space.address_of(space.runs[grant.run].page));
@@ -78,15 +78,15 @@ bool park_blocks(void* const* blocks, std::size_t count) noexcept {
 
 void before_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   lock_heaps_for_fork();
-  pages.lock_for_fork();
+  process_pages.lock_for_fork();
   fork_pending.store(1, std::memory_order_seq_cst);
   wake_heap_waiters();
-  pages.wake_waiters();
+  process_pages.wake_waiters();
 }
 
 void after_fork_in_parent() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   fork_pending.store(0, std::memory_order_seq_cst);
-  pages.unlock_after_fork_in_parent();
+  process_pages.unlock_after_fork_in_parent();
   unlock_heaps_after_fork_in_parent();
   release_parked();
 }
@@ -96,7 +96,7 @@ void after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   parked_runs.store(0, std::memory_order_relaxed);
   parked_batches.store(nullptr, std::memory_order_relaxed);
   fork_pending.store(0, std::memory_order_seq_cst);
-  pages.unlock_after_fork_in_child();
+  process_pages.unlock_after_fork_in_child();
   unlock_heaps_after_fork_in_child();
   reset_purger_after_fork();
 }
@@ -121,7 +121,7 @@ page_grant page_heap::allocate_in_fork_lane(const page_request& request) noexcep
   std::size_t first = 0;
   std::size_t end = 0;
   do {
-    first = base::align_up(start, request.alignment_pages);
+    first = aligned_page(start, request.alignment_pages);
     end = first + request.pages;
     if (end > lane_end_) return allocate_after_fork(request);
   } while (!frontier_.compare_exchange_weak(start, end, std::memory_order_relaxed));

@@ -45,7 +45,7 @@ void release_object(heap_body& heap) noexcept {
         const class_shape& shape = class_shapes[r.size_class];
         used.add(-static_cast<std::int64_t>(shape.slab_blocks - r.free_count) * shape.bytes);
       }
-      pages.release(run);
+      process_pages.release(run);
     }
     heap.pages.store(0, std::memory_order_relaxed);
     heap.large_live.store(0, std::memory_order_relaxed);

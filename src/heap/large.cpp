@@ -56,7 +56,7 @@ large_block allocate_large(heap_body& owner, std::size_t size_bytes,
   const std::size_t count = base::divide_up(size_bytes, page_bytes);
   if (!within_limit(owner, count)) return {};
   const page_grant grant =
-      pages.allocate({.pages = count,
+      process_pages.allocate({.pages = count,
                       .alignment_pages = std::max(alignment_bytes / page_bytes, std::size_t{1})});
   if (grant.run == 0) return {};
   const std::size_t first = space.runs[grant.run].page;
@@ -86,7 +86,7 @@ void free_large(void* block) noexcept {
   }
   owner.large_live.fetch_sub(1, std::memory_order_relaxed);
   count_pages(owner, -static_cast<std::ptrdiff_t>(space.runs[run].pages));
-  pages.release(run);
+  process_pages.release(run);
   purge_later();
 }
 
@@ -106,24 +106,24 @@ void* move_large(run_index run, std::size_t count) noexcept {
   page_request request{.pages = roomy,
                        .source = page_source::clean_only,
                        .replaced_pages = old_count + (roomy - count)};
-  page_grant grant = pages.allocate(request);
+  page_grant grant = process_pages.allocate(request);
   if (grant.run != 0) {
-    pages.shorten_clean(grant.run, count);
+    process_pages.shorten_clean(grant.run, count);
   } else {
     request.pages = count;
     request.replaced_pages = old_count;
-    grant = pages.allocate(request);
+    grant = process_pages.allocate(request);
     if (grant.run == 0) return nullptr;
   }
   const std::size_t page = space.runs[grant.run].page;
   if (!os::move_pages(space.address_of(old_page), space.address_of(page),
                       old_count * page_bytes)) {
-    pages.release_clean(grant.run);
+    process_pages.release_clean(grant.run);
     return nullptr;
   }
   space.owner[page] = space.owner[old_page];
   space.owner[old_page] = nullptr;
-  pages.release_clean(run);
+  process_pages.release_clean(run);
   return space.address_of(page);
 }
 
@@ -138,14 +138,14 @@ void* resize_large(void* block, std::size_t size_bytes) noexcept {
   if (count == old_count) return block;
   const auto change = static_cast<std::ptrdiff_t>(count) - static_cast<std::ptrdiff_t>(old_count);
   if (count < old_count) {
-    pages.shorten(run, count);
+    process_pages.shorten(run, count);
     count_pages(owner, static_cast<std::ptrdiff_t>(space.runs[run].pages) -
                            static_cast<std::ptrdiff_t>(old_count));
     purge_later();
     return block;
   }
   if (!within_limit(owner, count - old_count)) return nullptr;
-  if (pages.extend(run, count)) {
+  if (process_pages.extend(run, count)) {
     count_pages(owner, change);
     return block;
   }

@@ -11,7 +11,7 @@
 
 namespace acre::heaps {
 
-constinit page_heap pages;
+constinit page_heap process_pages;
 
 namespace {
 
@@ -152,7 +152,7 @@ run_index page_heap::best_fit(free_lists& lists, std::size_t pages) noexcept {
 
 /// Cuts a run that is on no list to the request; what is left over goes back as `rest`.
 run_index page_heap::trim_to(run_index run, const page_request& request, run_state rest) noexcept {
-  const std::size_t first = base::align_up(space.runs[run].page, request.alignment_pages);
+  const std::size_t first = aligned_page(space.runs[run].page, request.alignment_pages);
   const std::size_t skip = first - space.runs[run].page;
   if (skip > 0) {
     const run_index aligned = split(run, skip);
@@ -178,7 +178,7 @@ run_index page_heap::take_free(run_state kind, const page_request& request) noex
 
 run_index page_heap::take_frontier(const page_request& request) noexcept {
   const std::size_t start = frontier_.load(std::memory_order_relaxed);
-  const std::size_t first = base::align_up(start, request.alignment_pages);
+  const std::size_t first = aligned_page(start, request.alignment_pages);
   const std::size_t end = first + request.pages;
   if (end < first || !commit_up_to(end)) return 0;
   frontier_.store(end, std::memory_order_relaxed);

@@ -169,6 +169,6 @@ class page_heap {
   std::size_t skipped_ ACRE_GUARDED_BY(lock_) = 0;  ///< pages of lanes that a child skipped
 };
 
-extern constinit page_heap pages;
+extern constinit page_heap process_pages;
 
 }  // namespace acre::heaps

@@ -35,7 +35,7 @@ void purge_while_useful() noexcept {
   while (quiet < quiet_intervals_max) {
     const std::int64_t delay = config.purge_delay_ms.load(std::memory_order_relaxed);
     os::background_thread::sleep_ms(std::max(delay, least_interval_ms));
-    const std::size_t purged = pages.purge_unneeded();
+    const std::size_t purged = process_pages.purge_unneeded();
     quiet = purged == 0 ? quiet + 1 : 0;
     // Once all is quiet: the empty slabs that heaps keep for their next allocation.
     if (quiet == 1 && !dropped) {
@@ -48,7 +48,7 @@ void purge_while_useful() noexcept {
 }  // namespace
 
 void purge_later() noexcept {
-  if (pages.dirty_hint() < worth_a_thread_pages || thread.running()) return;
+  if (process_pages.dirty_hint() < worth_a_thread_pages || thread.running()) return;
   if (config.purge_delay_ms.load(std::memory_order_relaxed) < 0) return;
   if (!config.background.load(std::memory_order_relaxed)) return;
   thread.start(purge_while_useful);
@@ -61,7 +61,7 @@ unsigned long purge_now(unsigned long keep_pages) noexcept {
         drop_empty_slabs(heap);
       },
       nullptr);
-  return pages.purge_down_to(keep_pages);
+  return process_pages.purge_down_to(keep_pages);
 }
 
 void reset_purger_after_fork() noexcept { thread.reset(); }

@@ -62,7 +62,7 @@ void thread_exits(void* value) noexcept {
 
 heap_body* new_body(body_kind kind) noexcept ACRE_REQUIRES(registry_lock) {
   constexpr std::size_t count = body_bytes / page_bytes;
-  const page_grant grant = pages.allocate({.pages = count,
+  const page_grant grant = process_pages.allocate({.pages = count,
                                            .alignment_pages = count,
                                            .state = run_state::held,
                                            .source = page_source::clean_only});
@@ -79,7 +79,7 @@ heap_body* new_body(body_kind kind) noexcept ACRE_REQUIRES(registry_lock) {
 heap_body* make_common() noexcept ACRE_REQUIRES(registry_lock) {
   heap_body* heap = common.load(std::memory_order_relaxed);
   if (heap != nullptr) return heap;
-  if (!pages.ready()) return nullptr;
+  if (!process_pages.ready()) return nullptr;
   heap = new_body(body_kind::common);
   if (heap != nullptr) common.store(heap, std::memory_order_release);
   return heap;

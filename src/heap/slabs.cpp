@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int64_t usage_step_bytes = 32768;
 
-void note_used(heap_body& heap, std::int64_t bytes) noexcept {
+void note_used(heap_body& heap, std::int64_t bytes) noexcept ACRE_REQUIRES(heap.lock) {
   heap.used_delta += bytes;
   if (heap.used_delta < usage_step_bytes && heap.used_delta > -usage_step_bytes) return;
   used.add(heap.used_delta);
@@ -48,14 +48,14 @@ std::size_t spare_pages_max(const heap_body& heap) noexcept {
 }
 
 /// Fetches several single pages at once for a heap that holds many, and returns one.
-run_index fetch_single_pages(heap_body& heap) noexcept {
+run_index fetch_single_pages(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
   constexpr std::size_t most = 16;
   constexpr std::size_t one_in = 16;  // A fetch is at most 1/16 of what the heap holds.
   const std::size_t held = heap.pages.load(std::memory_order_relaxed);
   const std::size_t wanted =
       heap.kind == body_kind::thread ? std::clamp<std::size_t>(held / one_in, 1, most) : 1;
   run_index runs[most];
-  const std::size_t got = pages.allocate_single(runs, wanted);
+  const std::size_t got = process_pages.allocate_single(runs, wanted);
   if (got == 0) return 0;
   heap.pages.fetch_add(got, std::memory_order_relaxed);
   for (std::size_t i = got; i-- > 1;) {
@@ -70,7 +70,7 @@ run_index fetch_single_pages(heap_body& heap) noexcept {
 }
 
 /// Pages for a slab: a spare run of the heap, or new ones.
-run_index pages_for_slab(heap_body& heap, const class_shape& shape) noexcept {
+run_index pages_for_slab(heap_body& heap, const class_shape& shape) noexcept ACRE_REQUIRES(heap.lock) {
   if (shape.slab_pages <= spare_slab_pages_max) {
     run_index& spare = heap.spare_slabs[shape.slab_pages - 1];
     if (spare != 0) {
@@ -83,7 +83,7 @@ run_index pages_for_slab(heap_body& heap, const class_shape& shape) noexcept {
   const std::size_t held = heap.pages.load(std::memory_order_relaxed) + shape.slab_pages;
   if (heap.limit_pages != 0 && held > heap.limit_pages) return 0;
   if (shape.slab_pages == 1) return fetch_single_pages(heap);
-  const run_index run = pages.allocate({.pages = shape.slab_pages, .state = run_state::slab}).run;
+  const run_index run = process_pages.allocate({.pages = shape.slab_pages, .state = run_state::slab}).run;
   if (run == 0) return 0;
   heap.pages.fetch_add(shape.slab_pages, std::memory_order_relaxed);
   if (heap.kind == body_kind::object) own_run(heap, run);
@@ -92,7 +92,7 @@ run_index pages_for_slab(heap_body& heap, const class_shape& shape) noexcept {
   return run;
 }
 
-run_index new_slab(heap_body& heap, bin& b) noexcept {
+run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
   const class_shape& shape = class_shapes[size_class];
   const run_index run = pages_for_slab(heap, shape);
@@ -112,14 +112,14 @@ run_index new_slab(heap_body& heap, bin& b) noexcept {
   return run;
 }
 
-void give_pages_back(heap_body& heap, run_index run) noexcept {
+void give_pages_back(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   if (heap.kind == body_kind::object) disown_run(heap, run);
   heap.pages.fetch_sub(space.runs[run].pages, std::memory_order_relaxed);
-  pages.release(run);
+  process_pages.release(run);
 }
 
 /// Takes an empty slab apart. Its pages become spare if there is room.
-void drop_slab(heap_body& heap, bin& b, run_index run) noexcept {
+void drop_slab(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   page_run& slab = space.runs[run];
   unlist_slab(b, run);
   for (std::size_t page = 0; page < slab.pages; ++page) space.owner[slab.page + page] = nullptr;
@@ -135,7 +135,7 @@ void drop_slab(heap_body& heap, bin& b, run_index run) noexcept {
 
 /// A slab that became empty goes back, unless it is the last with free slots of its class: a program
 /// that frees and allocates one block would take and give it each time.
-void slab_is_empty(heap_body& heap, bin& b, run_index run) noexcept {
+void slab_is_empty(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   constexpr unsigned kept_pages_max = 4;
   const page_run& slab = space.runs[run];
   const bool last = slab.next == 0 && slab.previous == 0;
@@ -195,6 +195,7 @@ namespace {
 
 /// Blocks going back into their slabs. Neighbours in a stack or a batch are most often neighbours in a
 /// slab, so what is known of a slab is held in registers until a block of another slab comes.
+/// Requires: the heap's lock is held as long as this lives.
 class slab_filler {
  public:
   explicit slab_filler(heap_body& heap) noexcept : heap_(heap) {}
@@ -220,7 +221,7 @@ class slab_filler {
   }
 
   /// Must be called after the last block.
-  void finish() noexcept {
+  void finish() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
     leave();
     note_used(heap_, -given_bytes_);
   }
@@ -240,7 +241,7 @@ class slab_filler {
     bits_ = slab_->free_bits[0];
   }
 
-  void leave() noexcept {
+  void leave() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
     if (slab_ == nullptr) return;
     slab_->free_bits[word_] = bits_;
     given_bytes_ += static_cast<std::int64_t>(std::size_t{added_} * bytes_);
@@ -290,12 +291,12 @@ void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept {
 }
 
 void flush_all(heap_body& heap) noexcept {
-  for_each_used_bin(heap, [&heap](bin& b) { flush_oldest(heap, b, cached(b)); });
+  for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS { flush_oldest(heap, b, cached(b)); });
   drop_empty_slabs(heap);
 }
 
 void drop_empty_slabs(heap_body& heap) noexcept {
-  for_each_used_bin(heap, [&heap](bin& b) {
+  for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
     for (run_index run = b.partial; run != 0;) {
       const run_index next = space.runs[run].next;
       if (space.runs[run].free_count == class_shapes[space.runs[run].size_class].slab_blocks)

@@ -23,7 +23,7 @@ void add_heap(heap_body& heap, void* context) noexcept {
     c.seen_count += b.seen_count;
   });
   for (const remote_batch& batch : heap.batches)
-    for (std::uint32_t i = 0; i < batch.count; ++i) {
+    for (std::size_t i = 0; i < batch.count; ++i) {
       const bin* const owner = space.owner[space.page_of(batch.blocks[i])];
       if (owner != nullptr) ++counts.classes[static_cast<std::size_t>(owner - body_of(owner)->bins)].cached;
     }
@@ -54,7 +54,7 @@ void add_slabs(heap_counts& counts, std::size_t frontier) noexcept {
 void collect(heap_counts& counts) noexcept {
   if (common_heap() == nullptr) return;
   for_each_heap(add_heap, &counts);
-  const page_counts page_figures = pages.counts();
+  const page_counts page_figures = process_pages.counts();
   add_slabs(counts, page_figures.frontier);
   // Moments differ while threads run; a count never wraps.
   for (class_counts& c : counts.classes) c.cached = std::min(c.cached, c.in_slabs);
@@ -114,8 +114,8 @@ void check_heap(heap_body& heap, void* context) noexcept {
 
 bool check_invariants() noexcept {
   if (common_heap() == nullptr) return true;
-  bool sound = pages.check_invariants();
-  const std::size_t frontier = pages.counts().frontier;
+  bool sound = process_pages.check_invariants();
+  const std::size_t frontier = process_pages.counts().frontier;
   for (std::size_t page = 0; sound && page < frontier;) {
     const page_run& run = space.runs[space.run_of_page[page]];
     if (run.state == run_state::slab) sound = slab_is_sound(run);

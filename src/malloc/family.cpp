@@ -24,6 +24,8 @@ bool too_large(std::size_t alignment, std::size_t size_bytes) noexcept {
 
 }  // namespace
 
+void clear_more(void* block, std::size_t bytes) noexcept { std::memset(block, 0, bytes); }
+
 void* slow(heaps::bin* b, std::size_t size_bytes) noexcept {
   if (heaps::renew_grant(b, size_bytes)) [[likely]]
     return heaps::pop(b);
@@ -53,7 +55,7 @@ void* zeroed_slow(std::size_t size_bytes) noexcept {
 void* zeroed_slow(heaps::bin* b, std::size_t size_bytes) noexcept {
   if (heaps::renew_grant(b, size_bytes)) [[likely]] {
     void* const block = heaps::pop(b);
-    clear_small(block, b->block_bytes);
+    clear_small(block, b->block_bytes - 16);
     return block;
   }
   void* const block = slower(b, size_bytes);

@@ -6,7 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+
+#if defined(__SSE2__)
 #include <emmintrin.h>
+#endif
 
 /// The malloc family as inline functions, so that each set of exported names (acre_malloc …, malloc …)
 /// gets its own copy of the fast path and no call between.
@@ -27,14 +30,14 @@ namespace acre::mallocs {
   return heaps::allocate<slow, medium>(size_bytes);
 }
 
-/// Clears a small block of `bytes` (16 to 1024, a multiple of 16); four stores to 64 bytes.
-[[gnu::always_inline]] inline void clear_small(void* block, std::size_t bytes) noexcept {
-  if (bytes > 64) [[unlikely]] {
-    std::memset(block, 0, bytes);
-    return;
-  }
+/// memset, out of line: inline the compiler makes it a slow string instruction.
+[[gnu::noinline]] void clear_more(void* block, std::size_t bytes) noexcept;
+
+/// Clears a small block whose last 16 bytes begin at `last` (0 to 1008); four stores to 64 bytes.
+[[gnu::always_inline]] inline void clear_small(void* block, std::size_t last) noexcept {
+  if (last > 48) [[unlikely]]
+    return clear_more(block, last + 16);
   auto* const first = static_cast<std::byte*>(block);
-  std::byte* const last = first + bytes - 16;
 #if defined(__SSE2__)
   const __m128i zero = _mm_setzero_si128();
   const auto store = [zero](std::byte* at) { _mm_store_si128(reinterpret_cast<__m128i*>(at), zero); };
@@ -42,24 +45,28 @@ namespace acre::mallocs {
   const auto store = [](std::byte* at) { std::memset(at, 0, 16); };
 #endif
   store(first);
-  store(last);
-  if (bytes > 32) {
+  store(first + last);
+  if (last > 16) {
     store(first + 16);
-    store(last - 16);
+    store(first + last - 16);
   }
 }
 
 [[nodiscard, gnu::always_inline]] inline void* allocate_cleared(std::size_t count,
                                                                 std::size_t size_bytes) noexcept {
   std::size_t bytes = 0;
-  if (__builtin_mul_overflow(count, size_bytes, &bytes) || bytes > heaps::small_bytes_max)
-      [[unlikely]]
-    return zeroed_slow(__builtin_mul_overflow(count, size_bytes, &bytes) ? SIZE_MAX : bytes);
-  heaps::bin* const b = heaps::current + heaps::small_class_of(bytes);
+  if (__builtin_mul_overflow(count, size_bytes, &bytes)) [[unlikely]]
+    return zeroed_slow(SIZE_MAX);
+  // 0 wraps to the slow path.
+  if (bytes - 1 >= heaps::small_bytes_max) [[unlikely]]
+    return zeroed_slow(bytes);
+  const std::size_t last = (bytes - 1) & ~std::size_t{15};
+  auto* const b = reinterpret_cast<heaps::bin*>(
+      reinterpret_cast<std::uintptr_t>(heaps::current) + sizeof(heaps::bin) + last * 8);
   if (--b->grant < 0) [[unlikely]]
     return zeroed_slow(b, bytes);
   void* const block = heaps::pop(b);
-  clear_small(block, b->block_bytes);
+  clear_small(block, last);
   return block;
 }
 
