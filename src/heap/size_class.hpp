@@ -56,7 +56,7 @@ struct class_shape {
   std::uint16_t slab_blocks = 0;
   std::uint16_t partial_at = 0;  ///< free slots at which a full slab becomes usable again
   std::uint8_t cache_first = 0;  ///< blocks a cache holds at first
-  std::uint8_t cache_most = 0;   ///< blocks it holds once the class has proved busy
+  std::uint16_t cache_most = 0;  ///< blocks it holds once the class has proved busy
   std::uint8_t remote_most = 0;  ///< blocks that wait at most on their way to another heap
 };
 
@@ -89,8 +89,8 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
       static_cast<std::uint16_t>(std::min<std::size_t>(pages * page_bytes / bytes, slab_blocks_max));
   shape.partial_at = static_cast<std::uint16_t>(std::max(shape.slab_blocks / 8, 1));
   shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(16384 / bytes, 2, 8));
-  shape.cache_most = static_cast<std::uint8_t>(
-      std::clamp<std::size_t>(8192 / bytes, shape.cache_first, 128));
+  shape.cache_most = static_cast<std::uint16_t>(
+      std::clamp<std::size_t>(32768 / bytes, shape.cache_first, 256));
   shape.remote_most = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 1, 62));
   return shape;
 }
