@@ -24,13 +24,17 @@ void bad_free(void* address) {
 void churn(std::size_t size_bytes) {
   std::vector<void*> blocks((2U << 20U) / size_bytes + 10);
   for (int round = 0; round < 3; ++round) {
-    for (void*& block : blocks) block = family::malloc(size_bytes);
-    for (void* block : blocks) family::free(block);
+    for (void*& block : blocks)
+      block = family::malloc(size_bytes);
+    for (void* block : blocks)
+      family::free(block);
   }
   family::malloc_trim(0);
 }
 
-void* at(void* block, std::ptrdiff_t offset) { return static_cast<char*>(block) + offset; }
+void* at(void* block, std::ptrdiff_t offset) {
+  return static_cast<char*>(block) + offset;
+}
 
 void double_free(std::size_t size_bytes) {
   void* block = family::malloc(size_bytes);
@@ -39,17 +43,27 @@ void double_free(std::size_t size_bytes) {
   churn(size_bytes);
 }
 
-void double_free_small() { double_free(48); }
-void double_free_middle() { double_free(3000); }
-void double_free_large() { double_free(300'000); }
-void double_free_huge() { double_free(64U << 20U); }
+void double_free_small() {
+  double_free(48);
+}
+void double_free_middle() {
+  double_free(3000);
+}
+void double_free_large() {
+  double_free(300'000);
+}
+void double_free_huge() {
+  double_free(64U << 20U);
+}
 
 /// As in a program where two owners each free once, with other work in between.
 void double_free_later() {
   std::array<void*, 200> blocks{};
-  for (void*& block : blocks) block = family::malloc(64);
+  for (void*& block : blocks)
+    block = family::malloc(64);
   void* const twice = blocks[100];
-  for (void* block : blocks) family::free(block);
+  for (void* block : blocks)
+    family::free(block);
   family::malloc_trim(0);
   bad_free(twice);
   churn(64);
@@ -75,13 +89,17 @@ void free_interior_small() {
   bad_free(at(block, 64));
   churn(256);
 }
-void free_interior_large() { bad_free(at(family::malloc(1U << 20U), 4096)); }
+void free_interior_large() {
+  bad_free(at(family::malloc(1U << 20U), 4096));
+}
 void free_misaligned_small() {
   void* block = family::malloc(256);
   bad_free(at(block, 5));
   churn(256);
 }
-void free_misaligned_large() { bad_free(at(family::malloc(1U << 20U), 7)); }
+void free_misaligned_large() {
+  bad_free(at(family::malloc(1U << 20U), 7));
+}
 
 /// The smallest block: half of it is no block.
 void free_interior_smallest() {
@@ -95,12 +113,24 @@ void free_stack() {
   bad_free(on_the_stack.data() + 32);
 }
 std::array<char, 128> a_global{};
-void free_global() { bad_free(a_global.data()); }
-void free_code() { bad_free(reinterpret_cast<void*>(&free_global)); }
-void free_null_page() { bad_free(reinterpret_cast<void*>(family::opaque(16))); }
-void free_unmapped() { bad_free(reinterpret_cast<void*>(family::opaque(0x1234'5678'9000))); }
-void free_kernel() { bad_free(reinterpret_cast<void*>(family::opaque(0xffff'8000'0000'1000))); }
-void free_minus_one() { bad_free(reinterpret_cast<void*>(family::opaque(SIZE_MAX))); }
+void free_global() {
+  bad_free(a_global.data());
+}
+void free_code() {
+  bad_free(reinterpret_cast<void*>(&free_global));
+}
+void free_null_page() {
+  bad_free(reinterpret_cast<void*>(family::opaque(16)));
+}
+void free_unmapped() {
+  bad_free(reinterpret_cast<void*>(family::opaque(0x1234'5678'9000)));
+}
+void free_kernel() {
+  bad_free(reinterpret_cast<void*>(family::opaque(0xffff'8000'0000'1000)));
+}
+void free_minus_one() {
+  bad_free(reinterpret_cast<void*>(family::opaque(SIZE_MAX)));
+}
 void free_mapping() {
   bad_free(mmap(nullptr, 1U << 16U, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 }
@@ -152,8 +182,8 @@ void* commit_in_thread(void* chosen) {
 
 /// After an ignored fault the heap must still be sound.
 bool still_works() {
-  for (const std::size_t size : {std::size_t{48}, std::size_t{256}, std::size_t{3000},
-                                 std::size_t{300'000}}) {
+  for (const std::size_t size :
+       {std::size_t{48}, std::size_t{256}, std::size_t{3000}, std::size_t{300'000}}) {
     std::vector<char*> blocks(200);
     for (char*& block : blocks) {
       block = static_cast<char*>(family::malloc(size));
@@ -176,7 +206,8 @@ int main(int argc, char** argv) {
   static std::array<char, 4096> output{};
   std::setvbuf(stdout, output.data(), _IOLBF, output.size());
   if (argc == 1) {
-    for (const fault& one : faults) std::puts(one.name);
+    for (const fault& one : faults)
+      std::puts(one.name);
     return 0;
   }
   for (const fault& one : faults) {

@@ -37,11 +37,14 @@ TEST(heap, serves_pmr_containers) {
   acre::heap heap;
   {
     std::pmr::map<int, std::pmr::string> map(&heap);
-    for (int key = 0; key < 5000; ++key) map.emplace(key, std::string(30, 'x') + std::to_string(key));
-    for (int key = 0; key < 5000; key += 3) map.erase(key);
+    for (int key = 0; key < 5000; ++key)
+      map.emplace(key, std::string(30, 'x') + std::to_string(key));
+    for (int key = 0; key < 5000; key += 3)
+      map.erase(key);
     EXPECT_EQ(map.at(4999).substr(28), "xx4999");
     std::pmr::vector<std::pmr::list<double>> lists(50, &heap);
-    for (auto& list : lists) list.assign(100, 1.5);
+    for (auto& list : lists)
+      list.assign(100, 1.5);
     EXPECT_GT(heap.statistics().live_blocks, 5000U);
     EXPECT_TRUE(heap.owns(lists.data()));
   }
@@ -113,9 +116,9 @@ TEST(heap, owns_its_own_blocks_only) {
   EXPECT_FALSE(one.owns(of_other));
   EXPECT_FALSE(one.owns(of_none));
   EXPECT_TRUE(other.owns(of_other));
-  for (const void* foreign : {static_cast<const void*>(nullptr),
-                              static_cast<const void*>(&on_the_stack),
-                              reinterpret_cast<const void*>(UINTPTR_MAX)}) {
+  for (const void* foreign :
+       {static_cast<const void*>(nullptr), static_cast<const void*>(&on_the_stack),
+        reinterpret_cast<const void*>(UINTPTR_MAX)}) {
     EXPECT_FALSE(one.owns(foreign));
   }
   acre_free(of_none);
@@ -123,8 +126,8 @@ TEST(heap, owns_its_own_blocks_only) {
 
 TEST(heap, stays_below_its_limit_and_goes_on_after_frees) {
   acre::heap heap({.limit_bytes = 2 * mebibyte});
-  for (std::size_t size : {std::size_t{48}, std::size_t{1000}, std::size_t{20'000},
-                           std::size_t{300'000}}) {
+  for (std::size_t size :
+       {std::size_t{48}, std::size_t{1000}, std::size_t{20'000}, std::size_t{300'000}}) {
     std::vector<void*> live;
     while (void* block = heap.try_allocate(size)) {
       ASSERT_LT(live.size() * size, 2 * mebibyte);
@@ -132,7 +135,8 @@ TEST(heap, stays_below_its_limit_and_goes_on_after_frees) {
       live.push_back(block);
     }
     EXPECT_LE(heap.statistics().committed_bytes, 2 * mebibyte);
-    EXPECT_GE(live.size() * size, mebibyte) << "most of the limit can be used by blocks of " << size;
+    EXPECT_GE(live.size() * size, mebibyte)
+        << "most of the limit can be used by blocks of " << size;
     EXPECT_THROW((void)heap.allocate(size), std::bad_alloc);
     for (std::size_t tag = 0; tag < live.size(); ++tag) {
       ASSERT_TRUE(acre_test::holds_pattern(live[tag], size, tag));
@@ -147,7 +151,8 @@ TEST(heap, stays_below_its_limit_and_goes_on_after_frees) {
 TEST(heap, at_its_limit_does_not_stop_others) {
   acre::heap small({.limit_bytes = mebibyte});
   acre::heap other;
-  while (small.try_allocate(1000) != nullptr) continue;
+  while (small.try_allocate(1000) != nullptr)
+    continue;
   EXPECT_NE(other.try_allocate(4 * mebibyte), nullptr);
   void* block = acre_malloc(4 * mebibyte);
   EXPECT_NE(block, nullptr);
@@ -193,7 +198,8 @@ TEST(heap, destruction_gives_live_blocks_memory_back) {
   };
   fill_one();
   const std::size_t before = rss_bytes();
-  for (int round = 0; round < (acre_test::is_sanitized ? 5 : 50); ++round) fill_one();
+  for (int round = 0; round < (acre_test::is_sanitized ? 5 : 50); ++round)
+    fill_one();
   if (!acre_test::is_sanitized) {
     EXPECT_LT(rss_bytes(), before + 16 * mebibyte);
   }
@@ -208,8 +214,10 @@ TEST(heap, many_heaps_live_side_by_side) {
     void* kept = heaps.back()->allocate(64);
     acre_test::fill_pattern(kept, 64, 1);
   }
-  for (const auto& heap : heaps) EXPECT_EQ(heap->statistics().live_blocks, 1U);
-  for (std::size_t index = 0; index < heaps.size(); index += 2) heaps[index].reset();
+  for (const auto& heap : heaps)
+    EXPECT_EQ(heap->statistics().live_blocks, 1U);
+  for (std::size_t index = 0; index < heaps.size(); index += 2)
+    heaps[index].reset();
   for (std::size_t index = 1; index < heaps.size(); index += 2) {
     EXPECT_NE(heaps[index]->try_allocate(5000), nullptr);
   }
@@ -217,8 +225,8 @@ TEST(heap, many_heaps_live_side_by_side) {
 
 TEST(heap, blocks_can_be_freed_by_the_family) {
   acre::heap heap;
-  for (std::size_t size : {std::size_t{10}, std::size_t{1000}, std::size_t{100'000},
-                           3 * mebibyte}) {
+  for (std::size_t size :
+       {std::size_t{10}, std::size_t{1000}, std::size_t{100'000}, 3 * mebibyte}) {
     void* block = heap.allocate(size);
     EXPECT_GE(acre_malloc_usable_size(block), size);
     EXPECT_EQ(acre_owner_of(block).block, block);
@@ -263,9 +271,11 @@ TEST(heap, serves_many_threads_at_once) {
       }
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : threads)
+    thread.join();
   EXPECT_EQ(heap.statistics().live_blocks, exchanged.size());
-  for (auto [block, size] : exchanged) EXPECT_TRUE(heap.owns(block));
+  for (auto [block, size] : exchanged)
+    EXPECT_TRUE(heap.owns(block));
   EXPECT_EQ(acre_check_invariants(), 1);
 }
 

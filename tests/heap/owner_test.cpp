@@ -63,8 +63,10 @@ TEST(owner, of_a_huge_block_is_found_from_its_far_end) {
 
 TEST(owner, of_a_freed_block_is_not_a_large_one) {
   std::vector<void*> blocks(5000);
-  for (void*& block : blocks) block = acre_malloc(64);
-  for (void* block : blocks) acre_free(block);
+  for (void*& block : blocks)
+    block = acre_malloc(64);
+  for (void* block : blocks)
+    acre_free(block);
   acre_malloc_trim(0);
   std::size_t live = 0;
   for (void* block : blocks) {
@@ -126,18 +128,23 @@ TEST(owner, of_any_number_can_be_asked) {
 
 TEST(owner, can_be_asked_while_other_threads_allocate) {
   std::vector<void*> mine(100);
-  for (void*& block : mine) block = acre_malloc(200);
+  for (void*& block : mine)
+    block = acre_malloc(200);
   std::vector<std::thread> threads;
   for (int thread = 0; thread < 2; ++thread) {
     threads.emplace_back([] {
-      for (int index = 0; index < 20'000; ++index) acre_free(acre_malloc(1U << (index % 20)));
+      for (int index = 0; index < 20'000; ++index)
+        acre_free(acre_malloc(1U << (index % 20)));
     });
   }
   for (int round = 0; round < 200; ++round) {
-    for (void* block : mine) ASSERT_TRUE(is_block_start(acre_owner_of(block), block));
+    for (void* block : mine)
+      ASSERT_TRUE(is_block_start(acre_owner_of(block), block));
   }
-  for (std::thread& thread : threads) thread.join();
-  for (void* block : mine) acre_free(block);
+  for (std::thread& thread : threads)
+    thread.join();
+  for (void* block : mine)
+    acre_free(block);
 }
 
 }  // namespace

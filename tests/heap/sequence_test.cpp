@@ -23,15 +23,15 @@ constexpr int step_count = acre_test::is_sanitized ? 20'000 : 120'000;
 
 /// What a sequence looks like; each shape exercises other parts of the heap.
 struct shape {
-  unsigned size_bits;      ///< sizes are below 2 to this power, small ones as likely as large ones
-  std::size_t bytes_max;   ///< above this much held, calls only free
+  unsigned size_bits;     ///< sizes are below 2 to this power, small ones as likely as large ones
+  std::size_t bytes_max;  ///< above this much held, calls only free
   unsigned alignment_bits;
   std::size_t grow_percent;
 };
 
 void allocate_one(heap_model& model, random_source& random, const shape& how) {
-  const auto way = static_cast<heap_model::way>(
-      random.below(static_cast<std::size_t>(heap_model::way::count)));
+  const auto way =
+      static_cast<heap_model::way>(random.below(static_cast<std::size_t>(heap_model::way::count)));
   const std::size_t alignment = std::size_t{1} << random.below(how.alignment_bits + 1);
   model.allocate(way, random.size_up_to(how.size_bits), alignment);
 }
@@ -90,7 +90,8 @@ TEST(sequence, of_one_size_at_a_time_in_and_out_of_order) {
     for (std::size_t index = 0; index < count; ++index) {
       model.allocate(heap_model::way::malloc, size, 1);
     }
-    while (model.count() > count / 4) model.free(random.below(model.count()));
+    while (model.count() > count / 4)
+      model.free(random.below(model.count()));
     for (std::size_t index = 0; index < count / 2; ++index) {
       model.allocate(heap_model::way::calloc, size, 1);
     }
@@ -152,10 +153,12 @@ TEST(sequence, on_threads_that_hand_blocks_to_each_other) {
       }
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : threads)
+    thread.join();
   heap_model rest;
   heap_model::block left;
-  while (shared.take(left)) rest.receive(left);
+  while (shared.take(left))
+    rest.receive(left);
   EXPECT_TRUE(invariants_hold());
 }
 

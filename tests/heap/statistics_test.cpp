@@ -56,7 +56,8 @@ TEST(statistics, count_every_malloc_and_free_exactly) {
       if (index % 500 == 0) expect_difference(before, made);
     }
     expect_difference(before, made);
-    for (void* block : live) made.free(block);
+    for (void* block : live)
+      made.free(block);
     expect_difference(before, made);
     EXPECT_EQ(made.live_bytes, 0U);
   }
@@ -64,15 +65,17 @@ TEST(statistics, count_every_malloc_and_free_exactly) {
 
 TEST(statistics, count_the_other_ways_to_allocate) {
   const struct acre_statistics before = acre_statistics();
-  void* const blocks[] = {acre_calloc(3, 100), acre_memalign(64, 200), acre_aligned_alloc(4096, 10),
-                          acre_valloc(100), acre_realloc(nullptr, 50), acre_malloc(0)};
+  void* const blocks[] = {acre_calloc(3, 100),          acre_memalign(64, 200),
+                          acre_aligned_alloc(4096, 10), acre_valloc(100),
+                          acre_realloc(nullptr, 50),    acre_malloc(0)};
   counts made;
   for (void* block : blocks) {
     ++made.allocations;
     made.live_bytes += acre_malloc_usable_size(block);
   }
   expect_difference(before, made);
-  for (void* block : blocks) made.free(block);
+  for (void* block : blocks)
+    made.free(block);
   acre_free(nullptr);
   expect_difference(before, made);
 }
@@ -126,10 +129,12 @@ TEST(statistics, are_exact_over_threads_once_they_stand_still) {
       total.live_bytes += made.live_bytes;
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : threads)
+    thread.join();
   expect_difference(before, total);
   EXPECT_EQ(acre_check_invariants(), 1);
-  for (void* block : exchanged) total.free(block);
+  for (void* block : exchanged)
+    total.free(block);
   expect_difference(before, total);
   EXPECT_EQ(total.live_bytes, 0U);
 }
@@ -137,7 +142,8 @@ TEST(statistics, are_exact_over_threads_once_they_stand_still) {
 TEST(statistics, of_the_classes_add_up_to_the_whole) {
   std::vector<void*> live;
   acre_test::random_source random(3);
-  for (int count = 0; count < 2000; ++count) live.push_back(acre_malloc(random.size_up_to(19)));
+  for (int count = 0; count < 2000; ++count)
+    live.push_back(acre_malloc(random.size_up_to(19)));
   const struct acre_statistics whole = acre_statistics();
   std::size_t allocations = whole.large_allocations;
   std::size_t live_blocks = whole.large_live;
@@ -155,19 +161,22 @@ TEST(statistics, of_the_classes_add_up_to_the_whole) {
   EXPECT_EQ(allocations, whole.allocations);
   EXPECT_EQ(live_blocks, whole.live_blocks);
   EXPECT_EQ(live_bytes, whole.live_bytes);
-  for (void* block : live) acre_free(block);
+  for (void* block : live)
+    acre_free(block);
 }
 
 TEST(statistics, know_the_parts_of_the_committed_bytes) {
   std::vector<void*> live;
-  for (int count = 0; count < 20'000; ++count) live.push_back(acre_malloc(300));
+  for (int count = 0; count < 20'000; ++count)
+    live.push_back(acre_malloc(300));
   void* const large = acre_malloc(9U << 20U);
   const struct acre_statistics held = acre_statistics();
   EXPECT_GE(held.committed_bytes, held.live_bytes);
   EXPECT_GE(held.live_bytes_peak, held.live_bytes);
   EXPECT_GE(held.large_live_bytes, 9U << 20U);
   EXPECT_LE(held.live_bytes + held.slab_free_bytes + held.cache_bytes, held.committed_bytes);
-  for (void* block : live) acre_free(block);
+  for (void* block : live)
+    acre_free(block);
   acre_free(large);
   acre_malloc_trim(0);
   const struct acre_statistics after = acre_statistics();
@@ -198,7 +207,8 @@ TEST(statistics, count_the_threads_that_hold_a_cache) {
   }
   EXPECT_GE(acre_statistics().threads, thread_count);
   wait.unlock();
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : threads)
+    thread.join();
   EXPECT_LE(acre_statistics().threads, 2U);
   EXPECT_GE(acre_statistics().threads_peak, thread_count);
 }

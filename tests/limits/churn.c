@@ -25,7 +25,8 @@ static void* churn(void* unused) {
     memset(large, 1, 10 << 20);
     free(large);
   }
-  for (int slot = 0; slot < slots; ++slot) free(held[slot]);
+  for (int slot = 0; slot < slots; ++slot)
+    free(held[slot]);
   return NULL;
 }
 

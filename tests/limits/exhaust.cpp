@@ -1,7 +1,9 @@
-/// Fills memory to the limit it is run under, and goes on: exhaust LEAST_BYTES [as|data LIMIT_BYTES]
+/// Fills memory to the limit it is run under, and goes on: exhaust LEAST_BYTES [as|data
+/// LIMIT_BYTES]
 ///
-/// At least LEAST_BYTES must fit. With LIMIT_BYTES the limit is set here, after the heap has started. At the limit every function
-/// answers null with ENOMEM; after frees it serves again; contents survive.
+/// At least LEAST_BYTES must fit. With LIMIT_BYTES the limit is set here, after the heap has
+/// started. At the limit every function answers null with ENOMEM; after frees it serves again;
+/// contents survive.
 #include "support/family.hpp"
 #include "support/pattern.hpp"
 
@@ -73,7 +75,8 @@ void fill_to_the_limit(std::size_t size_bytes, std::size_t bytes_at_least) {
   link* list = nullptr;
   while (link* one = made(size_bytes, list)) {
     list = one;
-    if (++count * size_bytes > std::size_t{2} << 30U) fail("there seems to be no limit", size_bytes);
+    if (++count * size_bytes > std::size_t{2} << 30U)
+      fail("there seems to be no limit", size_bytes);
   }
   if (count * size_bytes < bytes_at_least) {
     std::fprintf(stderr, "only %zu bytes of %zu fitted\n", count * size_bytes, bytes_at_least);

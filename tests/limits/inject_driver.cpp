@@ -1,10 +1,10 @@
 /// Fails each system call of a program in turn: inject_driver main|exec PROGRAM [ARGUMENT...]
 ///
-/// Run 1 fails the first mmap, munmap, mremap, mprotect, madvise or clone after the program's marker,
-/// run 2 the second, until a run makes fewer calls; then the same with every later call failing too.
-/// The program must end with 0: it carries on, or is told ENOMEM and carries on. With `exec` the calls
-/// of the dynamic linker fail too, which may then refuse the program with 127.
-/// A program with very many calls is sampled: the first hundred, then every so many.
+/// Run 1 fails the first mmap, munmap, mremap, mprotect, madvise or clone after the program's
+/// marker, run 2 the second, until a run makes fewer calls; then the same with every later call
+/// failing too. The program must end with 0: it carries on, or is told ENOMEM and carries on. With
+/// `exec` the calls of the dynamic linker fail too, which may then refuse the program with 127. A
+/// program with very many calls is sampled: the first hundred, then every so many.
 #include "limits/injector.hpp"
 
 #include <cstdio>

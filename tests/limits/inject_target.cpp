@@ -2,7 +2,6 @@
 ///
 /// Ends with 0 when each call gave a sound block or null with ENOMEM, and no contents were lost.
 #include "limits/injector.hpp"
-
 #include "support/family.hpp"
 #include "support/pattern.hpp"
 
@@ -27,8 +26,8 @@ struct holding {
   std::size_t size_bytes = 0;
 };
 
-constexpr std::array<std::size_t, 14> sizes = {1,      40,     600,     2000,      9000,
-                                               30'000, 70'000, 200'000, 1U << 20U, 3U << 20U,
+constexpr std::array<std::size_t, 14> sizes = {1,      40,        600,        2000,      9000,
+                                               30'000, 70'000,    200'000,    1U << 20U, 3U << 20U,
                                                100,    5U << 20U, 17U << 20U, 64};
 
 /// Bytes at either end of a block that are filled and checked; all of it would take too long.
@@ -44,8 +43,8 @@ void fill(const holding& held) {
 /// Requires: `fill` was the last to write, and the block was not made smaller since.
 bool is_whole(const holding& held) {
   const std::size_t filled = std::min(held.size_bytes, edge);
-  return acre_test::holds_pattern(static_cast<char*>(held.block) + held.size_bytes - filled,
-                                  filled, held.size_bytes);
+  return acre_test::holds_pattern(static_cast<char*>(held.block) + held.size_bytes - filled, filled,
+                                  held.size_bytes);
 }
 
 void expect_sound(const holding& held) {
@@ -97,14 +96,17 @@ void use_family() {
     live[count] = {family::memalign(8192, size), size};
     expect_sound(live[count++]);
   }
-  for (std::size_t index = 0; index < count; index += 2) resize(live[index], sizes[index % 14] * 2);
+  for (std::size_t index = 0; index < count; index += 2)
+    resize(live[index], sizes[index % 14] * 2);
   for (std::size_t index = 0; index < count; index += 3) {
     check_and_free(live[index]);
     live[index] = {};
   }
   family::malloc_trim(0);
-  for (std::size_t index = 0; index < count; index += 3) resize(live[index], 50'000);
-  for (std::size_t index = 0; index < count; ++index) check_and_free(live[index]);
+  for (std::size_t index = 0; index < count; index += 3)
+    resize(live[index], 50'000);
+  for (std::size_t index = 0; index < count; ++index)
+    check_and_free(live[index]);
   family::malloc_trim(0);
 }
 

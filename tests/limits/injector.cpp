@@ -27,9 +27,9 @@ struct watched_call {
   long number;
   const char* name;
 };
-constexpr watched_call watched[] = {{SYS_mmap, "mmap"},         {SYS_munmap, "munmap"},
-                                    {SYS_mremap, "mremap"},     {SYS_mprotect, "mprotect"},
-                                    {SYS_madvise, "madvise"},   {SYS_clone, "clone"},
+constexpr watched_call watched[] = {{SYS_mmap, "mmap"},       {SYS_munmap, "munmap"},
+                                    {SYS_mremap, "mremap"},   {SYS_mprotect, "mprotect"},
+                                    {SYS_madvise, "madvise"}, {SYS_clone, "clone"},
                                     {SYS_clone3, "clone3"}};
 /// No program makes this call by itself in these tests.
 constexpr long marker_call = SYS_getpriority;
@@ -44,8 +44,8 @@ int install_filter() noexcept {
   for (std::size_t index = 0; index < count; ++index) {
     const long number = index < std::size(watched) ? watched[index].number : marker_call;
     const auto steps_to_ask = static_cast<std::uint8_t>(count - index);
-    program[at++] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number),
-                             steps_to_ask, 0);
+    program[at++] =
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), steps_to_ask, 0);
   }
   program[at++] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
   program[at++] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
@@ -69,8 +69,8 @@ void send_descriptor(int socket, int descriptor) noexcept {
   message.msg_iovlen = 1;
   message.msg_control = &control;
   message.msg_controllen = sizeof control.bytes;
-  control.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
-                    .cmsg_type = SCM_RIGHTS};
+  control.header = {
+      .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
   __builtin_memcpy(CMSG_DATA(&control.header), &descriptor, sizeof descriptor);
   (void)sendmsg(socket, &message, 0);
 }
@@ -157,7 +157,9 @@ std::int64_t now_ms() noexcept {
 
 }  // namespace
 
-void start_injection() noexcept { (void)syscall(marker_call, marker_which, 0); }
+void start_injection() noexcept {
+  (void)syscall(marker_call, marker_which, 0);
+}
 
 injected_run run_injected(char* const* arguments, const injection& what, int limit_ms) {
   injected_run run;

@@ -15,16 +15,16 @@ struct injection {
   static constexpr std::size_t none = SIZE_MAX;
   std::size_t first = none;  ///< index of the first call that fails
   bool and_all_later = false;
-  bool from_exec = false;    ///< count from the start of the program, not from its marker
+  bool from_exec = false;  ///< count from the start of the program, not from its marker
 };
 
 /// What a child under injection did.
 struct injected_run {
   bool is_supported = false;
   bool is_in_time = false;
-  int status = 0;               ///< as from waitpid
-  std::size_t calls = 0;        ///< watched calls that were counted
-  const char* last_failed = ""; ///< name of the last call that was made to fail
+  int status = 0;                ///< as from waitpid
+  std::size_t calls = 0;         ///< watched calls that were counted
+  const char* last_failed = "";  ///< name of the last call that was made to fail
 };
 
 /// Tells the parent that calls count from here on. Does nothing outside an injected child.

@@ -35,9 +35,11 @@ int main(void) {
     static pthread_t threads[most];
     int count = 0;
     pthread_mutex_lock(&gate);
-    while (count < most && pthread_create(&threads[count], NULL, use_and_wait, NULL) == 0) ++count;
+    while (count < most && pthread_create(&threads[count], NULL, use_and_wait, NULL) == 0)
+      ++count;
     pthread_mutex_unlock(&gate);
-    for (int index = 0; index < count; ++index) pthread_join(threads[index], NULL);
+    for (int index = 0; index < count; ++index)
+      pthread_join(threads[index], NULL);
     if (count < 5) return 3;
     char* block = malloc(1 << 20);
     if (block == NULL) return 4;

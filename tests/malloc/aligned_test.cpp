@@ -120,9 +120,9 @@ TEST(aligned, an_impossible_size_gives_null_and_enomem) {
 TEST(aligned, posix_memalign_refuses_what_is_no_power_of_two_multiple_of_a_pointer) {
   int here = 0;
   void* const untouched = &here;
-  for (std::size_t alignment : {std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{4},
-                                std::size_t{12}, std::size_t{24}, std::size_t{40},
-                                std::size_t{4100}, SIZE_MAX}) {
+  for (std::size_t alignment :
+       {std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{4}, std::size_t{12},
+        std::size_t{24}, std::size_t{40}, std::size_t{4100}, SIZE_MAX}) {
     void* block = untouched;
     errno = EXDEV;
     EXPECT_EQ(family::posix_memalign(&block, opaque(alignment), 64), EINVAL) << alignment;

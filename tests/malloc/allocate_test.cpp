@@ -14,10 +14,11 @@ namespace {
 using family::opaque;
 
 constexpr std::size_t size_max = SIZE_MAX;
-constexpr std::size_t sizes[] = {1,    8,     15,    16,     17,     24,      64,      100,
-                                 127,  128,   129,   512,    1000,   1024,    1025,    4000,
-                                 4096, 10000, 32768, 40000,  65536,  65537,   100000,  262144,
-                                 1000000, 1U << 20, (1U << 20) + 1, 4U << 20, 33U << 20};
+constexpr std::size_t sizes[] = {
+    1,        8,        15,    16,    17,     24,     64,      100,      127,
+    128,      129,      512,   1000,  1024,   1025,   4000,    4096,     10000,
+    32768,    40000,    65536, 65537, 100000, 262144, 1000000, 1U << 20, (1U << 20) + 1,
+    4U << 20, 33U << 20};
 
 bool is_aligned(const void* block, std::size_t alignment) {
   return reinterpret_cast<std::uintptr_t>(block) % alignment == 0;
@@ -30,7 +31,8 @@ TEST(allocate, zero_bytes_give_distinct_blocks_that_can_be_freed) {
     ASSERT_NE(block, nullptr);
     EXPECT_TRUE(blocks.insert(block).second);
   }
-  for (void* block : blocks) family::free(block);
+  for (void* block : blocks)
+    family::free(block);
 }
 
 TEST(allocate, every_block_suits_any_object_of_its_size) {
@@ -62,10 +64,17 @@ TEST(allocate, blocks_keep_their_contents_while_others_come_and_go) {
 }
 
 TEST(allocate, an_impossible_size_gives_null_and_enomem) {
-  const std::size_t impossible[] = {size_max,         size_max - 1,      size_max - 15,
-                                    size_max - 4095,  size_max - 65536,  size_max / 2 + 1,
-                                    PTRDIFF_MAX,      PTRDIFF_MAX - 1U,  size_max / 2 + 4097,
-                                    size_max - (4U << 20), PTRDIFF_MAX - 4095U};
+  const std::size_t impossible[] = {size_max,
+                                    size_max - 1,
+                                    size_max - 15,
+                                    size_max - 4095,
+                                    size_max - 65536,
+                                    size_max / 2 + 1,
+                                    PTRDIFF_MAX,
+                                    PTRDIFF_MAX - 1U,
+                                    size_max / 2 + 4097,
+                                    size_max - (4U << 20),
+                                    PTRDIFF_MAX - 4095U};
   for (std::size_t size : impossible) {
     errno = 0;
     EXPECT_EQ(family::malloc(opaque(size)), nullptr) << size;
@@ -79,9 +88,9 @@ TEST(allocate, an_impossible_size_gives_null_and_enomem) {
 TEST(allocate, calloc_finds_every_overflow_of_its_product) {
   const std::size_t half = std::size_t{1} << 32U;
   const std::pair<std::size_t, std::size_t> products[] = {
-      {half, half},          {half + 1, half},         {size_max, 2}, {2, size_max},
-      {size_max / 2 + 1, 2}, {3, size_max / 3 + 1},    {size_max, size_max},
-      {half, half - 1},      {16, size_max / 16 + 1}};
+      {half, half},         {half + 1, half},      {size_max, 2},
+      {2, size_max},        {size_max / 2 + 1, 2}, {3, size_max / 3 + 1},
+      {size_max, size_max}, {half, half - 1},      {16, size_max / 16 + 1}};
   for (auto [count, size] : products) {
     errno = 0;
     EXPECT_EQ(family::calloc(opaque(count), opaque(size)), nullptr) << count << " * " << size;
@@ -90,8 +99,8 @@ TEST(allocate, calloc_finds_every_overflow_of_its_product) {
 }
 
 TEST(allocate, calloc_of_nothing_gives_a_block_that_can_be_freed) {
-  for (auto [count, size] : {std::pair<std::size_t, std::size_t>{0, 0}, {0, 8}, {8, 0},
-                             {0, size_max}, {size_max, 0}}) {
+  for (auto [count, size] :
+       {std::pair<std::size_t, std::size_t>{0, 0}, {0, 8}, {8, 0}, {0, size_max}, {size_max, 0}}) {
     void* block = family::calloc(opaque(count), opaque(size));
     EXPECT_NE(block, nullptr);
     family::free(block);
@@ -109,13 +118,15 @@ TEST(allocate, calloc_clears_memory_that_was_used_before) {
         std::memset(block, 0xff, family::malloc_usable_size(block));
         used.push_back(block);
       }
-      for (void* block : used) family::free(block);
+      for (void* block : used)
+        family::free(block);
       for (void*& block : used) {
         block = family::calloc(1, size);
         ASSERT_NE(block, nullptr);
         ASSERT_TRUE(acre_test::holds_only(block, size, 0)) << size;
       }
-      for (void* block : used) family::free(block);
+      for (void* block : used)
+        family::free(block);
     }
   }
 }

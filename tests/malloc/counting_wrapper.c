@@ -1,4 +1,5 @@
-/* A preloaded wrapper as tracers are: it finds the next malloc with dlsym, which itself allocates. */
+/* A preloaded wrapper as tracers are: it finds the next malloc with dlsym, which itself allocates.
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>

@@ -9,8 +9,10 @@ enum { block_count = 3000, thread_count = 3 };
 static void* hold_some(void* unused) {
   (void)unused;
   void** held = calloc(block_count, sizeof *held);
-  for (size_t index = 0; index < block_count; ++index) held[index] = malloc(index * 7);
-  for (size_t index = 0; index < block_count; index += 2) free(held[index]);
+  for (size_t index = 0; index < block_count; ++index)
+    held[index] = malloc(index * 7);
+  for (size_t index = 0; index < block_count; index += 2)
+    free(held[index]);
   return held;
 }
 
@@ -19,7 +21,8 @@ int main(void) {
   for (int index = 0; index < thread_count; ++index) {
     if (pthread_create(&threads[index], NULL, hold_some, NULL) != 0) return 1;
   }
-  for (int index = 0; index < thread_count; ++index) pthread_join(threads[index], NULL);
+  for (int index = 0; index < thread_count; ++index)
+    pthread_join(threads[index], NULL);
   if (malloc(5 << 20) == NULL) return 1;
   return malloc_info(0, stdout);
 }

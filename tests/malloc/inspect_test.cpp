@@ -55,12 +55,14 @@ std::size_t bytes_in_use() {
 TEST(inspect, mallinfo2_follows_what_the_program_holds) {
   const std::size_t before = bytes_in_use();
   std::vector<void*> blocks(8 * mebibyte / 1024);
-  for (void*& block : blocks) block = family::malloc(1024);
+  for (void*& block : blocks)
+    block = family::malloc(1024);
   void* large = family::malloc(16 * mebibyte);
   const std::size_t held = bytes_in_use();
   EXPECT_GE(held, before + 24 * mebibyte);
   EXPECT_LE(held, before + 28 * mebibyte);
-  for (void* block : blocks) family::free(block);
+  for (void* block : blocks)
+    family::free(block);
   family::free(large);
   EXPECT_LE(bytes_in_use(), before + mebibyte);
 }
@@ -79,7 +81,8 @@ TEST(inspect, malloc_trim_tells_whether_memory_went_back) {
     block = family::malloc(1000);
     std::memset(block, 1, 1000);
   }
-  for (void* block : blocks) family::free(block);
+  for (void* block : blocks)
+    family::free(block);
   EXPECT_EQ(family::malloc_trim(0), 1);
   const int again = family::malloc_trim(0);
   EXPECT_TRUE(again == 0 || again == 1);

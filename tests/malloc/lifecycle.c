@@ -11,13 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                       \
-  do {                                                                         \
-    if (!(condition)) {                                                        \
-      static const char message[] = "FAILED: " #condition "\n";                \
-      (void)!write(2, message, sizeof message - 1);                            \
-      _exit(1);                                                                \
-    }                                                                          \
+#define CHECK(condition)                                        \
+  do {                                                          \
+    if (!(condition)) {                                         \
+      static const char message[] = "FAILED: " #condition "\n"; \
+      (void)!write(2, message, sizeof message - 1);             \
+      _exit(1);                                                 \
+    }                                                           \
   } while (0)
 
 static char* from_constructor;
@@ -40,7 +40,8 @@ static void checked_free(char* block, size_t size, char mark) {
 
 __attribute__((constructor(101))) static void before_main(void) {
   from_constructor = made(1000, 'c');
-  for (size_t size = 1; size < 200000; size *= 3) free(realloc(made(size, 'x'), 2 * size));
+  for (size_t size = 1; size < 200000; size *= 3)
+    free(realloc(made(size, 'x'), 2 * size));
 }
 
 static void at_exit(void) {

@@ -94,12 +94,12 @@ TEST(realloc, of_many_large_blocks_at_once_keeps_them_apart) {
 }
 
 TEST(realloc, that_fails_keeps_the_block_and_sets_enomem) {
-  for (std::size_t size : {std::size_t{10}, std::size_t{3000}, std::size_t{200'000},
-                           std::size_t{3} << 20U}) {
+  for (std::size_t size :
+       {std::size_t{10}, std::size_t{3000}, std::size_t{200'000}, std::size_t{3} << 20U}) {
     void* block = family::malloc(size);
     fill_pattern(block, size, 3);
-    for (std::size_t impossible : {SIZE_MAX, SIZE_MAX / 2 + 1, SIZE_MAX - 4096,
-                                   std::size_t{PTRDIFF_MAX}}) {
+    for (std::size_t impossible :
+         {SIZE_MAX, SIZE_MAX / 2 + 1, SIZE_MAX - 4096, std::size_t{PTRDIFF_MAX}}) {
       errno = 0;
       EXPECT_EQ(family::realloc(block, opaque(impossible)), nullptr);
       EXPECT_EQ(errno, ENOMEM);
@@ -113,8 +113,11 @@ TEST(realloc, reallocarray_finds_every_overflow_and_keeps_the_block) {
   void* block = family::malloc(64);
   fill_pattern(block, 64, 5);
   const std::size_t half = std::size_t{1} << 32U;
-  for (auto [count, size] : {std::pair<std::size_t, std::size_t>{half, half}, {SIZE_MAX, 2},
-                             {2, SIZE_MAX}, {SIZE_MAX / 4 + 1, 4}, {SIZE_MAX, SIZE_MAX}}) {
+  for (auto [count, size] : {std::pair<std::size_t, std::size_t>{half, half},
+                             {SIZE_MAX, 2},
+                             {2, SIZE_MAX},
+                             {SIZE_MAX / 4 + 1, 4},
+                             {SIZE_MAX, SIZE_MAX}}) {
     errno = 0;
     EXPECT_EQ(family::reallocarray(block, opaque(count), opaque(size)), nullptr);
     EXPECT_EQ(errno, ENOMEM);

@@ -8,7 +8,9 @@
 
 namespace {
 
-TEST(usable_size, of_null_is_zero) { EXPECT_EQ(family::malloc_usable_size(nullptr), 0U); }
+TEST(usable_size, of_null_is_zero) {
+  EXPECT_EQ(family::malloc_usable_size(nullptr), 0U);
+}
 
 TEST(usable_size, covers_the_request_and_all_of_it_can_be_written) {
   void* previous = nullptr;
@@ -29,11 +31,12 @@ TEST(usable_size, covers_the_request_and_all_of_it_can_be_written) {
 }
 
 TEST(usable_size, does_not_change_while_the_block_lives) {
-  for (std::size_t size : {std::size_t{1}, std::size_t{100}, std::size_t{40'000},
-                           std::size_t{2} << 20U}) {
+  for (std::size_t size :
+       {std::size_t{1}, std::size_t{100}, std::size_t{40'000}, std::size_t{2} << 20U}) {
     void* block = family::malloc(size);
     const std::size_t usable = family::malloc_usable_size(block);
-    for (int count = 0; count < 100; ++count) family::free(family::malloc(size));
+    for (int count = 0; count < 100; ++count)
+      family::free(family::malloc(size));
     EXPECT_EQ(family::malloc_usable_size(block), usable);
     family::free(block);
   }

@@ -1,4 +1,5 @@
-/// fork, vfork and posix_spawn from a program whose other threads are inside malloc, free and stdio.
+/// fork, vfork and posix_spawn from a program whose other threads are inside malloc, free and
+/// stdio.
 ///
 /// A child may allocate and free at once, as with glibc. Each child has a watchdog: a lock that was
 /// copied while held shows as a child that never ends.
@@ -39,13 +40,15 @@ void churn(acre_test::random_source& random) {
     block = family::malloc(size);
     if (block != nullptr && size != 0) *static_cast<char*>(block) = 1;
   }
-  for (void* block : blocks) family::free(block);
+  for (void* block : blocks)
+    family::free(block);
 }
 
 /// What a child does first; 0 when all went well.
 int use_heap_in_child(std::uint64_t stream) {
   acre_test::random_source random(stream);
-  for (int round = 0; round < 30; ++round) churn(random);
+  for (int round = 0; round < 30; ++round)
+    churn(random);
   void* block = family::calloc(100, 1000);
   if (block == nullptr || !acre_test::holds_only(block, 100'000, 0)) return 2;
   block = family::realloc(block, 3U << 20U);
@@ -89,16 +92,19 @@ TEST(fork, the_child_frees_what_vanished_threads_had_allocated) {
   std::atomic<bool> ready{false};
   std::atomic<bool> stop{false};
   std::thread owner([&] {
-    for (void*& block : theirs) block = family::malloc(80);
+    for (void*& block : theirs)
+      block = family::malloc(80);
     ready = true;
     while (!stop) {
       family::free(family::malloc(80));
     }
   });
-  while (!ready) std::this_thread::yield();
+  while (!ready)
+    std::this_thread::yield();
   for (int count = 0; count < fork_count / 4; ++count) {
     const auto end = run_in_child([&theirs] {
-      for (void* block : theirs) family::free(block);
+      for (void* block : theirs)
+        family::free(block);
       return use_heap_in_child(1);
     });
     EXPECT_TRUE(end.is_clean()) << end.text();
@@ -106,7 +112,8 @@ TEST(fork, the_child_frees_what_vanished_threads_had_allocated) {
   }
   stop = true;
   owner.join();
-  for (void* block : theirs) family::free(block);
+  for (void* block : theirs)
+    family::free(block);
 }
 
 TEST(fork, a_child_can_fork_again) {
@@ -126,7 +133,8 @@ TEST(fork, a_child_can_fork_again) {
 
 void* churn_in_thread(void* /*unused*/) {
   acre_test::random_source random(9);
-  for (int round = 0; round < 20; ++round) churn(random);
+  for (int round = 0; round < 20; ++round)
+    churn(random);
   return nullptr;
 }
 
@@ -142,7 +150,8 @@ TEST(fork, a_child_can_start_threads) {
       for (pthread_t& thread : threads) {
         if (pthread_create(&thread, nullptr, &churn_in_thread, nullptr) != 0) return 6;
       }
-      for (const pthread_t thread : threads) pthread_join(thread, nullptr);
+      for (const pthread_t thread : threads)
+        pthread_join(thread, nullptr);
       return use_heap_in_child(1);
     });
     ASSERT_TRUE(end.is_clean()) << end.text();
@@ -156,7 +165,8 @@ void use_stdio(std::size_t index) {
     if (file == nullptr) return;
     char* line = nullptr;
     std::size_t capacity = 0;
-    while (getline(&line, &capacity, file) > 0) continue;
+    while (getline(&line, &capacity, file) > 0)
+      continue;
     std::free(line);
     std::fclose(file);
   } else if (index % 3 == 1) {
@@ -166,7 +176,8 @@ void use_stdio(std::size_t index) {
     std::size_t size = 0;
     std::FILE* file = open_memstream(&text, &size);
     if (file == nullptr) return;
-    for (int count = 0; count < 200; ++count) std::fprintf(file, "%d %s\n", count, "some text");
+    for (int count = 0; count < 200; ++count)
+      std::fprintf(file, "%d %s\n", count, "some text");
     std::fclose(file);
     std::free(text);
   }
@@ -197,7 +208,8 @@ TEST(fork, from_several_threads_at_once) {
       }
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : threads)
+    thread.join();
   EXPECT_EQ(failures.load(), 0);
 }
 

@@ -14,8 +14,11 @@ __attribute__((constructor)) static void loaded(void) {
 }
 
 __attribute__((destructor)) static void unloaded(void) {
-  for (size_t index = 0; index < count; ++index) free(held[index]);
+  for (size_t index = 0; index < count; ++index)
+    free(held[index]);
 }
 
 /* The program frees what the plug-in made, after the plug-in is gone. */
-char* make_text(void) { return strdup("made in the plug-in"); }
+char* make_text(void) {
+  return strdup("made in the plug-in");
+}

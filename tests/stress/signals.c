@@ -38,7 +38,8 @@ int main(void) {
   setitimer(ITIMER_REAL, &every, NULL);
   volatile unsigned long work = 1;
   while (runs < wanted) {
-    for (int step = 0; step < 10000; ++step) work = work * 31 + 7;
+    for (int step = 0; step < 10000; ++step)
+      work = work * 31 + 7;
     sigprocmask(SIG_BLOCK, &timer_only, &before);
     void* block = malloc(work % 5000);
     memset(block, 1, work % 5000 / 2);

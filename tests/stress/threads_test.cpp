@@ -77,7 +77,8 @@ TEST(threads, free_each_other_s_blocks) {
         }
       });
     }
-    for (std::thread& thread : threads) thread.join();
+    for (std::thread& thread : threads)
+      thread.join();
   }
   EXPECT_TRUE(acre_test::invariants_hold());
 }
@@ -116,7 +117,8 @@ TEST(threads, one_allocates_what_another_that_never_allocates_frees) {
   parcel_queue queue;
   std::thread consumer([&queue] {
     for (auto parcels = queue.take_all(); !parcels.empty(); parcels = queue.take_all()) {
-      for (parcel* one : parcels) open_parcel(one);
+      for (parcel* one : parcels)
+        open_parcel(one);
     }
   });
   acre_test::random_source random(1);
@@ -146,7 +148,8 @@ TEST(threads, ten_thousand_short_ones_leave_blocks_for_others) {
         }
       });
     }
-    for (std::thread& spawner : spawners) spawner.join();
+    for (std::thread& spawner : spawners)
+      spawner.join();
   }
   EXPECT_TRUE(acre_test::invariants_hold());
 }
@@ -173,7 +176,8 @@ TEST(threads, a_thousand_live_at_once) {
   };
   std::vector<std::thread> threads;
   try {
-    for (std::size_t thread = 0; thread < thread_count; ++thread) threads.emplace_back(work, thread);
+    for (std::size_t thread = 0; thread < thread_count; ++thread)
+      threads.emplace_back(work, thread);
   } catch (const std::system_error& error) {
     std::fprintf(stderr, "only %zu threads could be made: %s\n", threads.size(), error.what());
   }
@@ -184,7 +188,8 @@ TEST(threads, a_thousand_live_at_once) {
     changed.notify_all();
   }
   const std::size_t made = threads.size();
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : threads)
+    thread.join();
   EXPECT_TRUE(acre_test::invariants_hold());
   if (made < thread_count) GTEST_SKIP() << "this machine allows only " << made << " threads";
 }
@@ -201,7 +206,8 @@ class last_words {
     for (std::size_t index = 0; index < more.size(); ++index) {
       more[index] = make_parcel(index * 200, index);
     }
-    for (parcel* one : more) open_parcel(one);
+    for (parcel* one : more)
+      open_parcel(one);
     runs.fetch_add(1, std::memory_order_relaxed);
   }
   void touch() const { asm volatile("" ::"r"(block_)); }
@@ -239,7 +245,8 @@ TEST(threads, allocate_and_free_in_their_destructors) {
         family::free(family::malloc(5000));
       });
     }
-    for (std::thread& thread : threads) thread.join();
+    for (std::thread& thread : threads)
+      thread.join();
   }
   EXPECT_EQ(last_words::runs.load(), rounds * 3);
   EXPECT_EQ(key_runs.load(), rounds * 3 * 4);
@@ -252,10 +259,12 @@ TEST(threads, whose_first_action_is_to_free_a_dead_thread_s_block) {
   for (int round = 0; round < rounds; ++round) {
     std::vector<parcel*> left;
     std::thread([&left] {
-      for (std::size_t index = 0; index < 70; ++index) left.push_back(make_parcel(index * 8, index));
+      for (std::size_t index = 0; index < 70; ++index)
+        left.push_back(make_parcel(index * 8, index));
     }).join();
     std::thread([&left] {
-      for (parcel* one : left) open_parcel(one);
+      for (parcel* one : left)
+        open_parcel(one);
     }).join();
   }
   EXPECT_TRUE(acre_test::invariants_hold());
@@ -267,16 +276,19 @@ TEST(threads, that_end_while_others_free_their_blocks) {
     parcel_queue queue;
     std::thread consumer([&queue] {
       for (auto parcels = queue.take_all(); !parcels.empty(); parcels = queue.take_all()) {
-        for (parcel* one : parcels) open_parcel(one);
+        for (parcel* one : parcels)
+          open_parcel(one);
       }
     });
     std::array<std::thread, 3> producers;
     for (std::thread& producer : producers) {
       producer = std::thread([&queue] {
-        for (std::size_t index = 0; index < 200; ++index) queue.push(make_parcel(60, index));
+        for (std::size_t index = 0; index < 200; ++index)
+          queue.push(make_parcel(60, index));
       });
     }
-    for (std::thread& producer : producers) producer.join();
+    for (std::thread& producer : producers)
+      producer.join();
     queue.close();
     consumer.join();
   }
@@ -302,7 +314,8 @@ TEST(threads, align_reallocate_and_trim_at_once) {
       }
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : threads)
+    thread.join();
   EXPECT_TRUE(acre_test::invariants_hold());
 }
 

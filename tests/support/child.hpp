@@ -45,7 +45,8 @@ inline child_end wait_for(pid_t child, int limit_ms) {
   return end;
 }
 
-/// Runs `body` in a forked child; what it returns is the exit code. No stdio or atexit in the child.
+/// Runs `body` in a forked child; what it returns is the exit code. No stdio or atexit in the
+/// child.
 template <class Body>
 child_end run_in_child(Body&& body, int limit_ms = 10'000) {
   const pid_t child = fork();

@@ -17,7 +17,8 @@
 /// (beside the system's malloc, so that they work under sanitizers), without it the standard names,
 /// behind which stands libacre-malloc (preloaded or linked) or, to test the tests, the system.
 ///
-/// The wrappers stay out of line so that no compiler knows that a block is fresh, unaliased or unused.
+/// The wrappers stay out of line so that no compiler knows that a block is fresh, unaliased or
+/// unused.
 
 #if !ACRE_TEST_OWN_NAMES
 // C23; the C library of Debian 12 has neither, so the addresses may be null.
@@ -49,7 +50,9 @@ namespace family {
                                             std::size_t size_bytes) noexcept {
   return ACRE_TEST_NAME(reallocarray)(block, count, size_bytes);
 }
-[[gnu::noinline]] inline void free(void* block) noexcept { ACRE_TEST_NAME(free)(block); }
+[[gnu::noinline]] inline void free(void* block) noexcept {
+  ACRE_TEST_NAME(free)(block);
+}
 [[gnu::noinline]] inline void free_sized(void* block, std::size_t size_bytes) noexcept {
   ACRE_TEST_NAME(free_sized)(block, size_bytes);
 }
@@ -80,8 +83,12 @@ namespace family {
 inline int malloc_trim(std::size_t keep_bytes) noexcept {
   return ACRE_TEST_NAME(malloc_trim)(keep_bytes);
 }
-inline auto mallinfo2() noexcept { return ACRE_TEST_NAME(mallinfo2)(); }
-inline void malloc_stats() noexcept { ACRE_TEST_NAME(malloc_stats)(); }
+inline auto mallinfo2() noexcept {
+  return ACRE_TEST_NAME(mallinfo2)();
+}
+inline void malloc_stats() noexcept {
+  ACRE_TEST_NAME(malloc_stats)();
+}
 inline int malloc_info(int options, std::FILE* stream) noexcept {
   return ACRE_TEST_NAME(malloc_info)(options, stream);
 }

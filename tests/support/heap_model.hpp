@@ -13,10 +13,11 @@
 
 namespace acre_test {
 
-/// What the program holds, and what must be true of it; drives the family with any sequence of calls.
+/// What the program holds, and what must be true of it; drives the family with any sequence of
+/// calls.
 ///
-/// A broken promise prints what was broken and aborts, so that a fuzzer keeps the input and a random
-/// test shows its seed.
+/// A broken promise prints what was broken and aborts, so that a fuzzer keeps the input and a
+/// random test shows its seed.
 ///
 /// Thread-safety:  one thread uses a model; its blocks may be handed to other models with `give`.
 class heap_model {
@@ -34,7 +35,8 @@ class heap_model {
   heap_model(const heap_model&) = delete;
   heap_model& operator=(const heap_model&) = delete;
   ~heap_model() {
-    while (count() != 0) free(count() - 1);
+    while (count() != 0)
+      free(count() - 1);
   }
 
   [[nodiscard]] std::size_t count() const noexcept { return live_.size(); }
@@ -81,7 +83,8 @@ class heap_model {
   void look(std::size_t index) const { check(live_[index]); }
 
   void look_at_all() const {
-    for (const block& one : live_) check(one);
+    for (const block& one : live_)
+      check(one);
   }
 
   /// Takes a block out of this model without freeing it. Requires: `index` < count().

@@ -9,8 +9,8 @@
 
 namespace acre_test {
 
-/// The seed of this run: ACRE_TEST_SEED when set, else the clock. Printed, so that a failing run can
-/// be repeated; chosen before main, so that forked children have the same.
+/// The seed of this run: ACRE_TEST_SEED when set, else the clock. Printed, so that a failing run
+/// can be repeated; chosen before main, so that forked children have the same.
 inline const std::uint64_t seed = [] {
   const char* given = std::getenv("ACRE_TEST_SEED");
   timespec now{};
