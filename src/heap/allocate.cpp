@@ -17,38 +17,72 @@ namespace acre::heaps {
 
 namespace {
 
-constexpr std::uint16_t promotion_pressure = 4;
-
-/// Moves a busy class's stack to its larger place.
-void promote(heap_body& heap, bin& b) noexcept {
-  const unsigned size_class = class_of_bin(heap, b);
-  const class_shape& shape = class_shapes[size_class];
-  b.promoted = true;
-  if (shape.cache_most <= shape.cache_first) return;
-  std::size_t first_word = 0;
-  for (unsigned c = 0; c < size_class; ++c)
-    if (class_shapes[c].cache_most > class_shapes[c].cache_first)
-      first_word += class_shapes[c].cache_most;
-  void** const base = heap.stacks + first_word - 1;
-  const std::size_t count = cached(b);
-  std::copy(b.base + 1, b.top + 1, base + 1);
-  b.base = base;
-  b.top = base + count;
-  b.end = base + shape.cache_most;
-  b.low = static_cast<std::uint8_t>(std::max(shape.cache_most / 16, 4) - 1);
-}
-
-void press(heap_body& heap, bin& b) noexcept {
-  if (!b.promoted && ++b.pressure >= promotion_pressure) promote(heap, b);
-}
+constexpr std::uint16_t busy_pressure = 4;
 
 [[nodiscard]] std::size_t capacity(const bin& b) noexcept {
   return static_cast<std::size_t>(b.end - b.base);
 }
 
+/// Moves a busy class's stack to its larger place.
+void move_stack(heap_body& heap, bin& b) noexcept {
+  const unsigned size_class = class_of_bin(heap, b);
+  std::size_t first_word = 0;
+  for (unsigned c = 0; c < size_class; ++c) first_word += stack_words_of(class_shapes[c]);
+  void** const base = heap.stacks + first_word - 1;
+  const std::size_t count = cached(b);
+  std::copy(b.base + 1, b.top + 1, base + 1);
+  b.base = base;
+  b.top = base + count;
+}
+
+/// Sets what a busy class may cache. Blocks above 1 KiB: a quarter of what the class's slabs hold, so
+/// that a class of which the program holds little does not hold more in its cache. For smaller ones
+/// that was measured to cost time and to save nothing: what is not cached is free in slabs instead.
+void set_busy_capacity(bin& b, const class_shape& shape) noexcept {
+  std::size_t blocks = shape.cache_most;
+  if (shape.bytes > small_bytes_max)
+    blocks = std::clamp<std::size_t>(b.slab_pages * page_bytes / 4 / shape.bytes, shape.cache_first,
+                                     shape.cache_most);
+  b.end = b.base + std::max(blocks, cached(b));
+  const std::size_t low = std::max(blocks / 16, std::size_t{4}) - 1;
+  b.low = static_cast<std::uint8_t>(shape.bytes > large_cached_bytes ? 0 : std::min(low, blocks / 2));
+}
+
+/// Called at each refill and flush: a class with many of them caches more.
+void press(heap_body& heap, bin& b) noexcept {
+  const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  if (!b.busy) {
+    if (++b.pressure < busy_pressure) return;
+    b.busy = true;
+    if (b.base == b.first - 1 && stack_words_of(shape) > 0) move_stack(heap, b);
+  }
+  set_busy_capacity(b, shape);
+}
+
+/// Looks at the next two of the heap's bins, at each refill and flush of any: a stack that was not
+/// used since the last time round goes back to its slabs, so that a heap's caches follow what the
+/// program does now. Requires: the heap's lock.
+void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock) {
+  for (int looks = 0; looks < 2; ++looks) {
+    unsigned c = heap.sweep_at;
+    do {
+      c = c + 1 == class_count ? 0 : c + 1;
+    } while ((heap.used_bins[c / 64] >> (c % 64) & 1U) == 0);
+    heap.sweep_at = c;
+    bin& b = heap.bins[c];
+    if (&b == &in_use) return;
+    if (b.stamp == activity(b)) {
+      if (cached(b) > 0) flush_oldest(heap, b, cached(b));
+      set_idle_capacity(b, class_shapes[c]);
+    }
+    b.stamp = activity(b);
+  }
+}
+
 /// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.
 void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   press(heap, b);
+  sweep(heap, b);
   const std::size_t full = capacity(b);
   const std::size_t level = full > 8 ? full / 2 : full;
   if (cached(b) < level) (void)take_from_slabs(heap, b, level - cached(b));
@@ -57,6 +91,7 @@ void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
 /// Makes room in a full stack. Requires: the heap's lock.
 void flush(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   press(heap, b);
+  sweep(heap, b);
   if (cached(b) == capacity(b)) flush_oldest(heap, b, (capacity(b) + 1) / 2);
 }
 
@@ -70,7 +105,7 @@ void* grant_and_pop(heap_body& heap, bin& b, std::size_t size_bytes) noexcept {
     return pop(&b);
   }
   if (heap.bytes_until_event <= 0) heap.bytes_until_event = table->first_budget_bytes;
-  const auto bytes = static_cast<std::int64_t>(b.block_bytes);
+  const auto bytes = static_cast<std::int64_t>(class_shapes[class_of_bin(heap, b)].bytes);
   // The block that reaches the budget is the first of its own grant, so that it is seen here.
   const bool reached = heap.bytes_until_event <= bytes;
   const auto before_event = (heap.bytes_until_event - 1) / bytes;

@@ -30,16 +30,16 @@ struct alignas(128) bin {
   void** top;                  ///< the next block is *top, if top != base
   void** end;                  ///< the last slot there is
   std::int32_t grant;          ///< allocations until the slow path must look; see above
-  std::uint32_t block_bytes;
+  std::uint32_t slab_pages;    ///< pages of the class's slabs; guarded by the heap's lock
   std::uint64_t granted;       ///< allocations granted since the start, with those left in `grant`
   void** base;
   run_index partial;           ///< first of the slabs with free slots; guarded by the heap's lock
-  std::uint16_t pressure;      ///< refills and flushes since the start, up to the promotion
+  std::uint16_t pressure;      ///< refills and flushes since the bin was set up or found idle
   std::uint8_t low;            ///< a stack of at most so many is refilled when its grant ends
-  bool promoted;               ///< the stack is in `heap_body::stacks`, not in `first`
+  bool busy;                   ///< pressure has shown that more blocks are worth caching
   std::uint64_t seen_bytes;    ///< sum of the sizes asked for on the slow path
   std::uint32_t seen_count;
-  std::uint32_t unused;
+  std::uint32_t stamp;         ///< what `activity` was when the sweep last came by
   void* first[8];
 };
 static_assert(sizeof(bin) == 128);
@@ -62,11 +62,13 @@ inline constexpr std::size_t body_bytes = 131072;
 /// empties slabs does not go to the page heap each time.
 inline constexpr std::size_t spare_slab_pages_max = 4;
 
-/// How many words the promoted stacks of all classes take.
+/// Words of the stack of a busy class; 0 where the first, small one is all there is.
+[[nodiscard]] constexpr std::size_t stack_words_of(const class_shape& shape) noexcept {
+  return shape.cache_most > 8 ? shape.cache_most : 0;
+}
 inline constexpr std::size_t stack_words = [] {
   std::size_t words = 0;
-  for (const class_shape& shape : class_shapes)
-    if (shape.cache_most > shape.cache_first) words += shape.cache_most;
+  for (const class_shape& shape : class_shapes) words += stack_words_of(shape);
   return words;
 }();
 
@@ -97,6 +99,7 @@ struct alignas(body_bytes) heap_body {
   run_index owned = 0;              ///< object: all its runs; guarded by lock
   std::size_t limit_pages = 0;      ///< object: 0 is none
   std::uint64_t used_bins[(class_count + 63) / 64] = {};  ///< bins that are set up
+  unsigned sweep_at = 0;  ///< the class at which the sweep goes on; see allocate.cpp
   std::atomic<std::size_t> large_allocations{0};
   std::atomic<std::size_t> large_live{0};
   std::atomic<std::size_t> large_live_pages{0};
@@ -123,6 +126,12 @@ void for_each_used_bin(heap_body& heap, Visit visit) noexcept {
   for (unsigned word = 0; word < (class_count + 63) / 64; ++word)
     for (std::uint64_t bits = heap.used_bins[word]; bits != 0; bits &= bits - 1)
       visit(heap.bins[word * 64 + static_cast<unsigned>(std::countr_zero(bits))]);
+}
+
+/// A number that changes whenever the bin is used (but for a chance of one in 2^32).
+[[nodiscard]] inline std::uint32_t activity(const bin& b) noexcept {
+  const auto allocations = static_cast<std::uint32_t>(b.granted) - static_cast<std::uint32_t>(b.grant);
+  return allocations * 31 + static_cast<std::uint32_t>(b.top - b.base) + 1;
 }
 
 [[nodiscard]] inline std::size_t cached(const bin& b) noexcept {

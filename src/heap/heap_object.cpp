@@ -32,6 +32,7 @@ void release_object(heap_body& heap) noexcept {
       b.grant = 0;
       b.top = b.base;
       b.partial = 0;
+      b.slab_pages = 0;
     });
     while (heap.owned != 0) {
       const run_index run = heap.owned;
@@ -101,7 +102,7 @@ object_counts count_object(heap_body& heap) noexcept {
   for_each_used_bin(heap, [&](bin& b) {
     counts.allocations += b.granted - static_cast<std::uint64_t>(std::max(b.grant, 0));
     counts.live_blocks -= cached(b);
-    counts.live_bytes -= cached(b) * b.block_bytes;
+    counts.live_bytes -= cached(b) * class_shapes[class_of_bin(heap, b)].bytes;
   });
   for (run_index run = heap.owned; run != 0; run = space.runs[run].owned_next) {
     const page_run& slab = space.runs[run];

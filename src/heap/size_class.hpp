@@ -88,7 +88,7 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   shape.slab_blocks =
       static_cast<std::uint16_t>(std::min<std::size_t>(pages * page_bytes / bytes, slab_blocks_max));
   shape.partial_at = static_cast<std::uint16_t>(std::max(shape.slab_blocks / 8, 1));
-  shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(16384 / bytes, 2, 8));
+  shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 2, 8));
   shape.cache_most = static_cast<std::uint16_t>(
       std::clamp<std::size_t>(32768 / bytes, shape.cache_first, 256));
   shape.remote_most = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 1, 62));

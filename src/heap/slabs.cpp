@@ -108,6 +108,7 @@ run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
                                         : (std::uint64_t{1} << static_cast<unsigned>(left)) - 1;
   }
   for (std::size_t page = 0; page < slab.pages; ++page) space.owner[slab.page + page] = &b;
+  b.slab_pages += slab.pages;
   list_slab(b, run);
   return run;
 }
@@ -122,6 +123,7 @@ void give_pages_back(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap
 void drop_slab(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   page_run& slab = space.runs[run];
   unlist_slab(b, run);
+  b.slab_pages -= slab.pages;
   for (std::size_t page = 0; page < slab.pages; ++page) space.owner[slab.page + page] = nullptr;
   if (slab.pages > spare_slab_pages_max || heap.spare_pages + slab.pages > spare_pages_max(heap) ||
       heap.kind == body_kind::object)
@@ -147,17 +149,27 @@ void slab_is_empty(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRE
 
 void prepare_bin(heap_body& heap, bin& b) noexcept {
   const unsigned size_class = class_of_bin(heap, b);
-  const class_shape& shape = class_shapes[size_class];
   heap.used_bins[size_class / 64] |= std::uint64_t{1} << (size_class % 64);
-  b.block_bytes = shape.bytes;
   b.base = b.first - 1;
   b.top = b.base;
-  b.end = b.base + shape.cache_first;
-  b.low = static_cast<std::uint8_t>(shape.cache_first / 2 - 1);
+  set_idle_capacity(b, class_shapes[size_class]);
+}
+
+void set_idle_capacity(bin& b, const class_shape& shape) noexcept {
+  b.busy = false;
+  b.pressure = 0;
+  if (shape.bytes > large_cached_bytes) {
+    // One block, and each allocation looks in: see `press`.
+    b.end = b.base + 1;
+    b.low = 1;
+  } else {
+    b.end = b.base + shape.cache_first;
+    b.low = static_cast<std::uint8_t>(shape.cache_first / 2 - 1);
+  }
 }
 
 std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept {
-  const std::size_t bytes = b.block_bytes;
+  const std::size_t bytes = class_shapes[class_of_bin(heap, b)].bytes;
   void** slot = b.top + count;
   std::size_t missing = count;
   while (missing > 0) {

@@ -10,6 +10,12 @@ namespace acre::heaps {
 /// Sets up a bin that was never used.
 void prepare_bin(heap_body& heap, bin& b) noexcept;
 
+/// Blocks above this size are cached one by one until their class proves busy.
+inline constexpr std::size_t large_cached_bytes = 8192;
+
+/// What a bin may cache while its class is little used. Requires: it caches no more than that.
+void set_idle_capacity(bin& b, const class_shape& shape) noexcept;
+
 [[nodiscard]] inline unsigned class_of_bin(const heap_body& heap, const bin& b) noexcept {
   return static_cast<unsigned>(&b - heap.bins);
 }

@@ -99,12 +99,13 @@ void check_heap(heap_body& heap, void* context) noexcept {
     for (run_index run = b.partial; run != 0; run = space.runs[run].next)
       sound = sound && space.runs[run].listed && space.owner[space.runs[run].page] == &b;
     // A cached block is out of its slab and at the start of a slot.
+    const std::size_t bytes = class_bytes(static_cast<unsigned>(&b - heap.bins));
     for (void** slot = b.base + 1; sound && slot <= b.top; ++slot) {
       const page_run& slab = space.runs[space.run_of_page[space.page_of(*slot)]];
       const auto offset = static_cast<std::size_t>(static_cast<std::byte*>(*slot) -
                                                    space.address_of(slab.page));
-      const std::size_t index = offset / b.block_bytes;
-      sound = offset % b.block_bytes == 0 &&
+      const std::size_t index = offset / bytes;
+      sound = offset % bytes == 0 &&
               (slab.free_bits[index / 64] >> (index % 64) & 1U) == 0;
     }
   });

@@ -55,7 +55,7 @@ void* zeroed_slow(std::size_t size_bytes) noexcept {
 void* zeroed_slow(heaps::bin* b, std::size_t size_bytes) noexcept {
   if (heaps::renew_grant(b, size_bytes)) [[likely]] {
     void* const block = heaps::pop(b);
-    clear_small(block, b->block_bytes - 16);
+    clear_small(block, (size_bytes - 1) & ~std::size_t{15});
     return block;
   }
   void* const block = slower(b, size_bytes);

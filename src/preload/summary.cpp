@@ -120,6 +120,8 @@ void add_classes(line_text& line) noexcept {
     add_field(line, "allocations", of.allocations);
     add_field(line, "live", of.live());
     add_field(line, "live_bytes", of.live() * heaps::class_bytes(c));
+    add_field(line, "cached", of.cached);
+    add_field(line, "free", of.slab_slots - of.in_slabs);
     line.add("}");
     first = false;
   }
