@@ -44,7 +44,7 @@ void release_object(heap_body& heap) noexcept {
         used.add(-static_cast<std::int64_t>(r.pages * page_bytes));
       } else {
         const class_shape& shape = class_shapes[r.size_class];
-        used.add(-static_cast<std::int64_t>(shape.slab_blocks - r.free_count) * shape.bytes);
+        used.add(-static_cast<std::int64_t>(r.block_count - r.free_count) * shape.bytes);
       }
       process_pages.release(run);
     }
@@ -108,7 +108,7 @@ object_counts count_object(heap_body& heap) noexcept {
     const page_run& slab = space.runs[run];
     if (slab.state != run_state::slab) continue;
     const class_shape& shape = class_shapes[slab.size_class];
-    const std::size_t taken = static_cast<std::size_t>(shape.slab_blocks - slab.free_count);
+    const std::size_t taken = static_cast<std::size_t>(slab.block_count - slab.free_count);
     counts.live_blocks += taken;
     counts.live_bytes += taken * shape.bytes;
   }

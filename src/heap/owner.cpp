@@ -22,7 +22,7 @@ owner_facts owner_of(const void* address) noexcept {
     std::byte* const start = space.address_of(slab.page);
     const auto index =
         static_cast<std::size_t>(static_cast<const std::byte*>(address) - start) / shape.bytes;
-    if (index >= shape.slab_blocks) return {.kind = owner_kind::unused};
+    if (index >= slab.block_count) return {.kind = owner_kind::unused};
     const bool free = (slab.free_bits[index / 64] >> (index % 64) & 1U) != 0;
     return {.kind = free ? owner_kind::small_free : owner_kind::small_live,
             .block = start + index * shape.bytes,

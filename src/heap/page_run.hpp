@@ -33,6 +33,7 @@ struct alignas(64) page_run {
   run_index owned_next;  ///< list of all runs of a heap object
   run_index owned_previous;
   std::uint16_t free_count;  ///< slab: number of bits set
+  std::uint16_t block_count;  ///< slab: slots there are
   std::uint8_t size_class;   ///< slab
   run_state state;
   bool listed;     ///< slab: on its class's list of slabs with free slots

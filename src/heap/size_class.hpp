@@ -48,13 +48,17 @@ inline constexpr unsigned class_count = small_class_count + 6 * 16;
 
 inline constexpr unsigned slab_blocks_max = 256;
 
-/// What a slab and a thread cache of one class look like.
+struct slab_shape {
+  std::uint16_t pages = 0;
+  std::uint16_t blocks = 0;
+};
+
+/// What the slabs and the thread cache of one class look like.
 struct class_shape {
   std::uint32_t bytes = 0;
   std::uint32_t reciprocal = 0;  ///< offset * reciprocal >> 32 is the index of the block at offset
-  std::uint16_t slab_pages = 0;
-  std::uint16_t slab_blocks = 0;
-  std::uint16_t partial_at = 0;  ///< free slots at which a full slab becomes usable again
+  slab_shape first_slab;  ///< of a class that holds little: short, at the price of a longer rest
+  slab_shape later_slab;  ///< of a class that holds much: at most 1/32 of it is no block
   std::uint8_t cache_first = 0;  ///< blocks a cache holds at first
   std::uint16_t cache_most = 0;  ///< blocks it holds once the class has proved busy
   std::uint8_t remote_most = 0;  ///< blocks that wait at most on their way to another heap
@@ -69,12 +73,13 @@ constexpr unsigned least_blocks(std::size_t bytes) noexcept {
   return 1;
 }
 
-/// The fewest pages that hold enough blocks and leave at most 1/32 of the slab unused.
-constexpr unsigned slab_pages_for(std::size_t bytes) noexcept {
+/// The fewest pages that hold enough blocks and leave at most 1/`rest_part` of the slab unused.
+constexpr slab_shape slab_shape_for(std::size_t bytes, std::size_t rest_part) noexcept {
   for (unsigned pages = 1;; ++pages) {
     const std::size_t room = pages * page_bytes;
     const std::size_t blocks = std::min<std::size_t>(room / bytes, slab_blocks_max);
-    if (blocks >= least_blocks(bytes) && (room - blocks * bytes) * 32 <= room) return pages;
+    if (blocks >= least_blocks(bytes) && (room - blocks * bytes) * rest_part <= room)
+      return {static_cast<std::uint16_t>(pages), static_cast<std::uint16_t>(blocks)};
   }
 }
 
@@ -83,11 +88,8 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   const std::size_t bytes = class_bytes(size_class);
   shape.bytes = static_cast<std::uint32_t>(bytes);
   shape.reciprocal = static_cast<std::uint32_t>(((std::uint64_t{1} << 32U) + bytes - 1) / bytes);
-  const unsigned pages = slab_pages_for(bytes);
-  shape.slab_pages = static_cast<std::uint16_t>(pages);
-  shape.slab_blocks =
-      static_cast<std::uint16_t>(std::min<std::size_t>(pages * page_bytes / bytes, slab_blocks_max));
-  shape.partial_at = static_cast<std::uint16_t>(std::max(shape.slab_blocks / 8, 1));
+  shape.first_slab = slab_shape_for(bytes, 8);
+  shape.later_slab = slab_shape_for(bytes, 32);
   shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 2, 8));
   shape.cache_most = static_cast<std::uint16_t>(
       std::clamp<std::size_t>(32768 / bytes, shape.cache_first, 256));
@@ -109,7 +111,6 @@ static_assert(class_of(1024) == 64 && class_of(1025) == 65 && class_of(65536) ==
 static_assert([] {
   for (unsigned c = 2; c < class_count; ++c) {
     if (class_of(class_bytes(c)) != c || class_of(class_bytes(c - 1) + 1) != c) return false;
-    if (class_shapes[c].slab_blocks > slab_blocks_max) return false;
   }
   return true;
 }());

@@ -70,39 +70,48 @@ run_index fetch_single_pages(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) 
 }
 
 /// Pages for a slab: a spare run of the heap, or new ones.
-run_index pages_for_slab(heap_body& heap, const class_shape& shape) noexcept ACRE_REQUIRES(heap.lock) {
-  if (shape.slab_pages <= spare_slab_pages_max) {
-    run_index& spare = heap.spare_slabs[shape.slab_pages - 1];
+run_index pages_for_slab(heap_body& heap, std::size_t count) noexcept ACRE_REQUIRES(heap.lock) {
+  if (count <= spare_slab_pages_max) {
+    run_index& spare = heap.spare_slabs[count - 1];
     if (spare != 0) {
       const run_index run = spare;
       spare = space.runs[run].next;
-      heap.spare_pages -= shape.slab_pages;
+      heap.spare_pages -= count;
       return run;
     }
   }
-  const std::size_t held = heap.pages.load(std::memory_order_relaxed) + shape.slab_pages;
+  const std::size_t held = heap.pages.load(std::memory_order_relaxed) + count;
   if (heap.limit_pages != 0 && held > heap.limit_pages) return 0;
-  if (shape.slab_pages == 1) return fetch_single_pages(heap);
-  const run_index run = process_pages.allocate({.pages = shape.slab_pages, .state = run_state::slab}).run;
+  if (count == 1) return fetch_single_pages(heap);
+  const run_index run = process_pages.allocate({.pages = count, .state = run_state::slab}).run;
   if (run == 0) return 0;
-  heap.pages.fetch_add(shape.slab_pages, std::memory_order_relaxed);
+  heap.pages.fetch_add(count, std::memory_order_relaxed);
   if (heap.kind == body_kind::object) own_run(heap, run);
-  for (std::size_t page = 0; page < shape.slab_pages; ++page)
+  for (std::size_t page = 0; page < count; ++page)
     space.run_of_page[space.runs[run].page + page] = run;
   return run;
 }
 
+/// Short slabs while the class holds little, so that one that is hardly filled wastes little; dense
+/// ones later.
+slab_shape next_slab_shape(const bin& b, const class_shape& shape) noexcept {
+  constexpr std::size_t short_slabs = 8;
+  const bool much = b.slab_pages >= std::size_t{shape.later_slab.pages} * short_slabs;
+  return much ? shape.later_slab : shape.first_slab;
+}
+
 run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
-  const class_shape& shape = class_shapes[size_class];
-  const run_index run = pages_for_slab(heap, shape);
+  const slab_shape shape = next_slab_shape(b, class_shapes[size_class]);
+  const run_index run = pages_for_slab(heap, shape.pages);
   if (run == 0) return 0;
   page_run& slab = space.runs[run];
   slab.state = run_state::slab;
   slab.size_class = static_cast<std::uint8_t>(size_class);
-  slab.free_count = shape.slab_blocks;
+  slab.free_count = shape.blocks;
+  slab.block_count = shape.blocks;
   for (unsigned word = 0; word < 4; ++word) {
-    const int left = static_cast<int>(shape.slab_blocks) - static_cast<int>(word) * 64;
+    const int left = static_cast<int>(shape.blocks) - static_cast<int>(word) * 64;
     slab.free_bits[word] = left <= 0    ? 0
                            : left >= 64 ? ~std::uint64_t{0}
                                         : (std::uint64_t{1} << static_cast<unsigned>(left)) - 1;
@@ -248,7 +257,7 @@ class slab_filler {
     const class_shape& shape = class_shapes[slab_->size_class];
     bytes_ = shape.bytes;
     reciprocal_ = shape.reciprocal;
-    blocks_ = shape.slab_blocks;
+    blocks_ = slab_->block_count;
     word_ = 0;
     bits_ = slab_->free_bits[0];
   }
@@ -261,7 +270,8 @@ class slab_filler {
     added_ = 0;
     slab_->free_count = static_cast<std::uint16_t>(after);
     bin& b = heap_.bins[slab_->size_class];
-    if (!slab_->listed && after >= class_shapes[slab_->size_class].partial_at) list_slab(b, run_);
+    // A full slab is used again only once an eighth is free, or refills would be a block long.
+    if (!slab_->listed && after * 8 >= blocks_) list_slab(b, run_);
     if (after == blocks_) slab_is_empty(heap_, b, run_);
     slab_ = nullptr;
     room_ = 0;
@@ -311,7 +321,7 @@ void drop_empty_slabs(heap_body& heap) noexcept {
   for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
     for (run_index run = b.partial; run != 0;) {
       const run_index next = space.runs[run].next;
-      if (space.runs[run].free_count == class_shapes[space.runs[run].size_class].slab_blocks)
+      if (space.runs[run].free_count == space.runs[run].block_count)
         drop_slab(heap, b, run);
       run = next;
     }

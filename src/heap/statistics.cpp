@@ -39,10 +39,9 @@ void add_slabs(heap_counts& counts, std::size_t frontier) noexcept {
   for (std::size_t page = 0; page < frontier;) {
     const page_run& run = space.runs[space.run_of_page[page]];
     if (run.state == run_state::slab && run.page == page) {
-      const class_shape& shape = class_shapes[run.size_class];
       class_counts& c = counts.classes[run.size_class];
-      c.slab_slots += shape.slab_blocks;
-      c.in_slabs += static_cast<std::size_t>(shape.slab_blocks - run.free_count);
+      c.slab_slots += run.block_count;
+      c.in_slabs += static_cast<std::size_t>(run.block_count - run.free_count);
       counts.slab_pages += run.pages;
     }
     page += std::max<std::size_t>(run.page == page ? run.pages : 1, 1);
@@ -82,8 +81,8 @@ bool slab_is_sound(const page_run& slab) noexcept {
   const class_shape& shape = class_shapes[slab.size_class];
   unsigned bits = 0;
   for (const std::uint64_t word : slab.free_bits) bits += static_cast<unsigned>(std::popcount(word));
-  if (bits != slab.free_count || slab.free_count > shape.slab_blocks) return false;
-  if (slab.pages != shape.slab_pages) return false;
+  if (bits != slab.free_count || slab.free_count > slab.block_count) return false;
+  if (std::size_t{slab.block_count} * shape.bytes > slab.pages * page_bytes) return false;
   const bin* const owner = space.owner[slab.page];
   for (std::size_t page = slab.page; page < std::size_t{slab.page} + slab.pages; ++page)
     if (space.owner[page] != owner || &space.runs[space.run_of_page[page]] != &slab) return false;
