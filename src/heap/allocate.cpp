@@ -59,9 +59,26 @@ void press(heap_body& heap, bin& b) noexcept {
   set_busy_capacity(b, shape);
 }
 
-/// Looks at the next two of the heap's bins, at each refill and flush of any: a stack that was not
-/// used since the last time round goes back to its slabs, so that a heap's caches follow what the
-/// program does now. Requires: the heap's lock.
+/// Flushes a stack that was not used since the sweep last came by. A few allocations are no use for
+/// large blocks: with many classes of them, two cached blocks each are megabytes.
+void sweep_bin(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+  constexpr std::uint32_t few = 32;
+  const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  const std::uint32_t taken = allocations(b);
+  const bool large = shape.bytes > large_cached_bytes;
+  // A number that changes with every use, frees included.
+  const std::uint32_t now = large ? taken : taken * 31 + static_cast<std::uint32_t>(cached(b)) + 1;
+  if (large ? now - b.stamp < few : now == b.stamp) {
+    flush_oldest(heap, b, cached(b));
+    set_idle_capacity(b, shape);
+    b.stamp = large ? taken : taken * 31 + 1;
+    return;
+  }
+  b.stamp = now;
+}
+
+/// Looks at the next two of the heap's bins, at each refill and flush of any, so that a heap's caches
+/// follow what the program does now. Requires: the heap's lock.
 void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock) {
   for (int looks = 0; looks < 2; ++looks) {
     unsigned c = heap.sweep_at;
@@ -69,13 +86,8 @@ void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock)
       c = c + 1 == class_count ? 0 : c + 1;
     } while ((heap.used_bins[c / 64] >> (c % 64) & 1U) == 0);
     heap.sweep_at = c;
-    bin& b = heap.bins[c];
-    if (&b == &in_use) return;
-    if (b.stamp == activity(b)) {
-      if (cached(b) > 0) flush_oldest(heap, b, cached(b));
-      set_idle_capacity(b, class_shapes[c]);
-    }
-    b.stamp = activity(b);
+    if (&heap.bins[c] == &in_use) return;
+    sweep_bin(heap, heap.bins[c]);
   }
 }
 

@@ -39,7 +39,7 @@ struct alignas(128) bin {
   bool busy;                   ///< pressure has shown that more blocks are worth caching
   std::uint64_t seen_bytes;    ///< sum of the sizes asked for on the slow path
   std::uint32_t seen_count;
-  std::uint32_t stamp;         ///< what `activity` was when the sweep last came by
+  std::uint32_t stamp;         ///< what `allocations` was when the sweep last came by
   void* first[8];
 };
 static_assert(sizeof(bin) == 128);
@@ -128,10 +128,9 @@ void for_each_used_bin(heap_body& heap, Visit visit) noexcept {
       visit(heap.bins[word * 64 + static_cast<unsigned>(std::countr_zero(bits))]);
 }
 
-/// A number that changes whenever the bin is used (but for a chance of one in 2^32).
-[[nodiscard]] inline std::uint32_t activity(const bin& b) noexcept {
-  const auto allocations = static_cast<std::uint32_t>(b.granted) - static_cast<std::uint32_t>(b.grant);
-  return allocations * 31 + static_cast<std::uint32_t>(b.top - b.base) + 1;
+/// Allocations since the start, modulo 2^32.
+[[nodiscard]] inline std::uint32_t allocations(const bin& b) noexcept {
+  return static_cast<std::uint32_t>(b.granted) - static_cast<std::uint32_t>(b.grant);
 }
 
 [[nodiscard]] inline std::size_t cached(const bin& b) noexcept {
