@@ -207,6 +207,8 @@ void* any_size(std::size_t size_bytes) noexcept {
 
 }  // namespace
 
+void* allocate_any(std::size_t size_bytes) noexcept { return any_size(size_bytes); }
+
 unsigned aligned_class_of(std::size_t size_bytes, std::size_t alignment_bytes) noexcept {
   if (alignment_bytes > page_bytes || size_bytes > class_bytes_max) return class_count;
   // Blocks of a class are aligned to every power of two that divides its size.
@@ -241,12 +243,34 @@ void* allocate_zeroed(std::size_t size_bytes) noexcept {
   return block.address;
 }
 
+namespace {
+
+/// Parks half of a full stack: each batch that is parked takes a page of the lane.
+void park_newest(bin& b, void* block) noexcept {
+  const std::size_t count = (cached(b) + 1) / 2;
+  if (count == 0) {
+    (void)park_blocks(&block, 1);
+    return;
+  }
+  (void)park_blocks(b.top - count + 1, count);
+  b.top -= count;
+  // A grant never exceeds what the stack holds.
+  const auto left = static_cast<std::int32_t>(cached(b));
+  if (b.grant > left) {
+    b.granted -= static_cast<std::uint64_t>(b.grant - left);
+    b.grant = left;
+  }
+  *++b.top = block;
+}
+
+}  // namespace
+
 void release_full(bin* b, void* block) noexcept {
   heap_body& heap = *body_of(b);
   if (b->base == nullptr) prepare_bin(heap, *b);
   if (cached(*b) == capacity(*b)) {
     if (!heap.lock.acquire_unless(fork_pending)) {
-      (void)park_blocks(&block, 1);
+      park_newest(*b, block);
       return;
     }
     flush(heap, *b);

@@ -18,6 +18,9 @@ namespace acre::heaps {
 /// The way on when the bin's grant has ended and `renew_grant` did not help. `b` is a bin of `current`. Null when out of memory.
 [[nodiscard]] void* allocate_slow(bin* b, std::size_t size_bytes) noexcept;
 
+/// A block of any size, with all paths.
+[[nodiscard]] void* allocate_any(std::size_t size_bytes) noexcept;
+
 /// Requires: size_bytes > class_bytes_max.
 [[nodiscard]] void* allocate_huge(std::size_t size_bytes) noexcept;
 

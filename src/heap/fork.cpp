@@ -9,7 +9,16 @@
 
 #include <algorithm>
 
+#include <signal.h>
 #include <sys/single_threaded.h>
+
+// glibc's lock of the list of open streams; recursive. fork takes it after all handlers and may wait
+// long for it. Weak: other C libraries have none.
+extern "C" {
+[[gnu::weak]] void _IO_list_lock();
+[[gnu::weak]] void _IO_list_unlock();
+[[gnu::weak]] void _IO_list_resetlock();
+}
 
 namespace acre::heaps {
 
@@ -17,8 +26,37 @@ constinit std::atomic<std::uint32_t> fork_pending{0};
 
 namespace {
 
-/// Parked runs, linked by `page_run::next`. Pushed with release, taken whole with acquire.
-constinit std::atomic<run_index> parked_runs{0};
+/// Parked runs by length, linked by `page_run::next`; the last list takes all that are longer.
+///
+/// While a fork waits for a lock of libc's, other threads may allocate and free the same sizes for as
+/// long as they like: what they park is what they take next, so that the lane is not used up.
+/// A head is a run below a count of changes, which keeps a pop from mistaking a list that changed
+/// and changed back. Pushed with release, taken with acquire.
+constexpr std::size_t parked_lists = 257;
+constinit std::atomic<std::uint64_t> parked_runs[parked_lists]{};
+
+constexpr std::uint64_t head_of(std::uint64_t before, run_index run) noexcept {
+  return ((before >> 32U) + 1) << 32U | run;
+}
+
+std::atomic<std::uint64_t>& parked_list(std::size_t pages) noexcept {
+  return parked_runs[std::min(pages, parked_lists) - 1];
+}
+
+/// A parked run of just that length, or 0.
+run_index take_parked(std::size_t pages) noexcept {
+  if (pages >= parked_lists) return 0;
+  std::atomic<std::uint64_t>& list = parked_list(pages);
+  std::uint64_t head = list.load(std::memory_order_acquire);
+  while (static_cast<run_index>(head) != 0) {
+    const auto run = static_cast<run_index>(head);
+    const run_index next = std::atomic_ref(space.runs[run].next).load(std::memory_order_relaxed);
+    if (list.compare_exchange_weak(head, head_of(head, next), std::memory_order_acquire,
+                                   std::memory_order_acquire))
+      return run;
+  }
+  return 0;
+}
 
 struct parked_batch {
   parked_batch* next;
@@ -32,10 +70,18 @@ static_assert(sizeof(parked_batch) <= page_bytes);
 constinit std::atomic<parked_batch*> parked_batches{nullptr};
 
 void release_parked() noexcept {
-  for (run_index run = parked_runs.exchange(0, std::memory_order_acquire); run != 0;) {
-    const run_index next = space.runs[run].next;
-    process_pages.release(run);
-    run = next;
+  for (std::size_t pages = 1; pages <= parked_lists; ++pages) {
+    std::atomic<std::uint64_t>& list = parked_list(pages);
+    std::uint64_t head = list.load(std::memory_order_relaxed);
+    if (static_cast<run_index>(head) == 0) continue;
+    while (!list.compare_exchange_weak(head, head_of(head, 0), std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+    }
+    for (auto run = static_cast<run_index>(head); run != 0;) {
+      const run_index next = space.runs[run].next;
+      process_pages.release(run);
+      run = next;
+    }
   }
   parked_batch* batch = parked_batches.exchange(nullptr, std::memory_order_acquire);
   while (batch != nullptr) {
@@ -50,11 +96,13 @@ void release_parked() noexcept {
 }  // namespace
 
 void park_run(run_index run) noexcept {
-  run_index head = parked_runs.load(std::memory_order_relaxed);
+  std::atomic<std::uint64_t>& list = parked_list(space.runs[run].pages);
+  std::uint64_t head = list.load(std::memory_order_relaxed);
   do {
-    space.runs[run].next = head;
-  } while (!parked_runs.compare_exchange_weak(head, run, std::memory_order_release,
-                                              std::memory_order_relaxed));
+    std::atomic_ref(space.runs[run].next)
+        .store(static_cast<run_index>(head), std::memory_order_relaxed);
+  } while (!list.compare_exchange_weak(head, head_of(head, run), std::memory_order_release,
+                                       std::memory_order_relaxed));
 }
 
 bool park_blocks(void* const* blocks, std::size_t count) noexcept {
@@ -76,7 +124,40 @@ bool park_blocks(void* const* blocks, std::size_t count) noexcept {
   return true;
 }
 
+namespace {
+
+/// The fork of a program with one thread; written by that thread alone.
+constinit bool alone = false;
+constinit std::uint64_t signals_before = 0;
+
+/// A signal handler may fork while the code that it interrupted is inside the heap: no lock that
+/// this code may hold is touched. The heap's own thread is kept out by a lock that no other takes.
+void before_fork_alone() noexcept {
+  std::uint64_t all = ~std::uint64_t{0};
+  std::uint64_t before = 0;
+  os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::as_long(&all), os::as_long(&before), sizeof before);
+  signals_before = before;
+  alone = true;
+  fork_pending.store(1, std::memory_order_seq_cst);
+  stop_purger();
+  fork_pending.store(0, std::memory_order_seq_cst);
+}
+
+void after_fork_alone() noexcept {
+  alone = false;
+  std::uint64_t before = signals_before;
+  os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::as_long(&before), 0, sizeof before);
+}
+
+}  // namespace
+
+void release_all_parked() noexcept { release_parked(); }
+
 void before_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  if (__libc_single_threaded != 0) return before_fork_alone();
+  // fork takes it after this handler and may wait long for it; so the heap is closed only once it is
+  // held, in glibc's own order.
+  if (_IO_list_lock != nullptr && _IO_list_unlock != nullptr) _IO_list_lock();
   lock_heaps_for_fork();
   process_pages.lock_for_fork();
   fork_pending.store(1, std::memory_order_seq_cst);
@@ -85,20 +166,30 @@ void before_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
 }
 
 void after_fork_in_parent() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  if (alone) {
+    let_purger_go();
+    return after_fork_alone();
+  }
   fork_pending.store(0, std::memory_order_seq_cst);
   process_pages.unlock_after_fork_in_parent();
   unlock_heaps_after_fork_in_parent();
+  if (_IO_list_lock != nullptr && _IO_list_unlock != nullptr) _IO_list_unlock();
   release_parked();
 }
 
 void after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  if (alone) {
+    reset_purger_after_fork();
+    return after_fork_alone();
+  }
   // What other threads parked while the kernel copied the pages is not to be trusted; it stays live.
-  parked_runs.store(0, std::memory_order_relaxed);
+  for (auto& list : parked_runs) list.store(0, std::memory_order_relaxed);
   parked_batches.store(nullptr, std::memory_order_relaxed);
   fork_pending.store(0, std::memory_order_seq_cst);
   process_pages.unlock_after_fork_in_child();
   unlock_heaps_after_fork_in_child();
   reset_purger_after_fork();
+  if (_IO_list_resetlock != nullptr) _IO_list_resetlock();
 }
 
 // The page heap's side.
@@ -108,15 +199,22 @@ void page_heap::lock_for_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   const std::size_t start = frontier_.load(std::memory_order_relaxed);
   lane_start_ = start;
   lane_first_run_ = run_count_.load(std::memory_order_relaxed);
-  // A program with one thread needs none (the flag is glibc's, see its manual).
-  const std::size_t wanted = __libc_single_threaded != 0 ? 0 : fork_lane_pages;
-  lane_end_ = std::max(start, std::min(start + wanted, committed_pages()));
+  // Under an address space limit pages are mapped stepwise; then the lane is as long as the limit allows.
+  for (std::size_t pages = fork_lane_pages; pages >= 64 && !commit_up_to(start + pages);) pages /= 2;
+  lane_end_ = std::max(start, std::min(start + fork_lane_pages, committed_pages()));
 }
 
 void page_heap::wake_waiters() noexcept { lock_.wake_all(); }
 
 /// Pages past the frontier, taken by compare-exchange while another thread is forking.
 page_grant page_heap::allocate_in_fork_lane(const page_request& request) noexcept {
+  if (request.alignment_pages == 1 && request.source == page_source::any) {
+    if (const run_index run = take_parked(request.pages); run != 0) {
+      space.runs[run].state = request.state;
+      space.runs[run].was_clean = false;
+      return {.run = run, .reads_zero = false};
+    }
+  }
   std::size_t start = frontier_.load(std::memory_order_relaxed);
   std::size_t first = 0;
   std::size_t end = 0;

@@ -28,6 +28,9 @@ void park_run(run_index run) noexcept;
 /// caller then loses the blocks.
 [[nodiscard]] bool park_blocks(void* const* blocks, std::size_t count) noexcept;
 
+/// Gives back what was parked.
+void release_all_parked() noexcept;
+
 /// The three handlers, in the order of pthread_atfork(3).
 void before_fork() noexcept;
 void after_fork_in_parent() noexcept;

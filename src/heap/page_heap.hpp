@@ -69,10 +69,12 @@ class page_heap {
   void shorten_clean(run_index run, std::size_t pages) noexcept ACRE_EXCLUDES(lock_);
 
   /// Gives dirty pages back to the kernel until at most `keep_pages` are left. Returns how many.
-  std::size_t purge_down_to(std::size_t keep_pages) noexcept ACRE_EXCLUDES(lock_);
+  /// The purging thread passes its gate; see purger.cpp.
+  std::size_t purge_down_to(std::size_t keep_pages, os::lock* gate = nullptr) noexcept
+      ACRE_EXCLUDES(lock_);
 
   /// Purges most of what has been dirty ever since the last call. Returns how many pages.
-  std::size_t purge_unneeded() noexcept ACRE_EXCLUDES(lock_);
+  std::size_t purge_unneeded(os::lock& gate) noexcept ACRE_EXCLUDES(lock_);
 
   [[nodiscard]] page_counts counts() noexcept ACRE_EXCLUDES(lock_);
   /// Dirty pages now; a hint that needs no lock.
@@ -145,6 +147,8 @@ class page_heap {
   void note_peak(std::size_t replaced_pages) noexcept ACRE_REQUIRES(lock_);
   void give_back(run_index run, run_state state) noexcept ACRE_EXCLUDES(lock_);
   void cut(run_index run, std::size_t pages, run_state rest) noexcept ACRE_EXCLUDES(lock_);
+  void enter(os::lock* gate) noexcept ACRE_ACQUIRE(lock_);
+  void leave(os::lock* gate) noexcept ACRE_RELEASE(lock_);
   page_grant allocate_in_fork_lane(const page_request& request) noexcept;
   page_grant allocate_after_fork(const page_request& request) noexcept;
 

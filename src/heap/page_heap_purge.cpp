@@ -1,5 +1,6 @@
 #include "heap/address_space.hpp"
 #include "heap/page_heap.hpp"
+#include "os/background_thread.hpp"
 #include "os/memory.hpp"
 
 #include <algorithm>
@@ -42,44 +43,63 @@ std::size_t page_heap::purge_locked(std::size_t pages) noexcept {
   return purged;
 }
 
-std::size_t page_heap::purge_down_to(std::size_t keep_pages) noexcept {
+/// Takes the lock, and the gate before it when there is one; never waits for the lock with the gate
+/// closed.
+void page_heap::enter(os::lock* gate) noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  if (gate == nullptr) return lock_.acquire();
+  for (;;) {
+    gate->acquire();
+    if (lock_.try_acquire()) return;
+    gate->release();
+    os::background_thread::sleep_ms(1);
+  }
+}
+
+/// The end of `enter`.
+void page_heap::leave(os::lock* gate) noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  lock_.release();
+  if (gate != nullptr) gate->release();
+}
+
+std::size_t page_heap::purge_down_to(std::size_t keep_pages, os::lock* gate) noexcept {
   // In pieces, and with the lock open during each system call.
   constexpr std::size_t piece_pages = 1024;
   std::size_t purged = 0;
   for (;;) {
-    lock_.acquire();
+    enter(gate);
     const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
     const run_index run =
         dirty > keep_pages ? largest_dirty(std::min(piece_pages, dirty - keep_pages)) : 0;
     std::byte* const start = run != 0 ? space.address_of(space.runs[run].page) : nullptr;
     const std::size_t count = run != 0 ? space.runs[run].pages : 0;
     live_ += count;  // Held pages count as live.
-    lock_.release();
+    leave(gate);
     if (run == 0) return purged;
     const bool gone = os::purge(start, count * page_bytes);
-    lock_.acquire();
+    enter(gate);
     live_ -= count;
     insert_free(run, gone ? run_state::clean : run_state::dirty);
     purge_refused_ = !gone;
-    lock_.release();
+    leave(gate);
     if (!gone) return purged;
     purged += count;
   }
 }
 
-std::size_t page_heap::purge_unneeded() noexcept {
-  lock_.acquire();
+std::size_t page_heap::purge_unneeded(os::lock& gate) noexcept {
+  enter(&gate);
   const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
   const std::size_t unneeded = std::min(dirty_low_, dirty);
-  lock_.release();
+  leave(&gate);
   // An eighth stays, so that a slow ebb is not followed page by page; small rests go at once.
   constexpr std::size_t small_rest = 64;
   const std::size_t stays = unneeded > small_rest * 8 ? unneeded / 8 : 0;
-  const std::size_t purged = unneeded > stays ? purge_down_to(dirty - (unneeded - stays)) : 0;
-  const os::hold guard(lock_);
+  const std::size_t purged = unneeded > stays ? purge_down_to(dirty - (unneeded - stays), &gate) : 0;
+  enter(&gate);
   dirty_low_ = dirty_.load(std::memory_order_relaxed);
   // What was resident once is not a reason to grow again.
   resident_peak_ = std::max(live_ + dirty_.load(std::memory_order_relaxed), resident_peak_ - std::min(resident_peak_, purged));
+  leave(&gate);
   return purged;
 }
 

@@ -15,7 +15,14 @@ void purge_later() noexcept;
 /// `keep_pages`. Returns the pages purged.
 unsigned long purge_now(unsigned long keep_pages) noexcept;
 
+/// Makes free pages of the empty slabs of all heaps that are not in use. False when the registry is.
+bool drop_all_empty_slabs() noexcept;
+
 /// In the child of a fork, which has no purging thread.
 void reset_purger_after_fork() noexcept;
+
+/// Keeps the purging thread out of the heap until `let_purger_go`. Requires: fork_pending is set.
+void stop_purger() noexcept;
+void let_purger_go() noexcept;
 
 }  // namespace acre::heaps

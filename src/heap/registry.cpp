@@ -150,6 +150,13 @@ void for_each_heap(void (*visit)(heap_body&, void*), void* context) noexcept {
   for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) visit(*heap, context);
 }
 
+bool try_each_heap(void (*visit)(heap_body&, void*), void* context) noexcept {
+  if (!registry_lock.try_acquire()) return false;
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) visit(*heap, context);
+  registry_lock.release();
+  return true;
+}
+
 thread_counts count_threads() noexcept {
   const os::hold guard(registry_lock);
   return threads;

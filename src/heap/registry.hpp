@@ -32,6 +32,9 @@ void retire_object_heap(heap_body& heap) noexcept;
 /// Calls `visit` for each heap, idle ones included. The registry's lock is held meanwhile.
 void for_each_heap(void (*visit)(heap_body& heap, void* context), void* context) noexcept;
 
+/// The same unless the registry is in use; false then.
+bool try_each_heap(void (*visit)(heap_body& heap, void* context), void* context) noexcept;
+
 struct thread_counts {
   std::size_t now = 0, peak = 0;
 };

@@ -3,6 +3,7 @@
 #include "heap/address_space.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/registry.hpp"
+#include "heap/slabs.hpp"
 #include "heap/usage.hpp"
 
 #include <algorithm>
@@ -111,6 +112,31 @@ void check_heap(heap_body& heap, void* context) noexcept {
 }
 
 }  // namespace
+
+const void* find_double_free() noexcept {
+  if (current == no_bins) return nullptr;
+  heap_body& heap = *body_of(current);
+  const void* found = nullptr;
+  const os::hold guard(heap.lock);
+  // Each cached block's bit is set for the time of the search: a second copy finds it set.
+  const auto each_cached = [&heap](auto visit) ACRE_NO_THREAD_SAFETY_ANALYSIS {
+    for_each_used_bin(heap, [&](bin& b) {
+      for (void** slot = b.base + 1; slot <= b.top; ++slot) {
+        page_run& slab = space.runs[space.run_of_page[space.page_of(*slot)]];
+        const auto index = static_cast<std::size_t>(static_cast<std::byte*>(*slot) -
+                                                    space.address_of(slab.page)) /
+                           class_shapes[class_of_bin(heap, b)].bytes;
+        visit(slab.free_bits[index / 64], std::uint64_t{1} << (index % 64), *slot);
+      }
+    });
+  };
+  each_cached([&](std::uint64_t& bits, std::uint64_t bit, const void* block) {
+    if ((bits & bit) != 0) found = block;
+    bits |= bit;
+  });
+  each_cached([](std::uint64_t& bits, std::uint64_t bit, const void*) { bits &= ~bit; });
+  return found;
+}
 
 bool check_invariants() noexcept {
   if (common_heap() == nullptr) return true;

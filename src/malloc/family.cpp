@@ -1,6 +1,8 @@
 #include "malloc/family.hpp"
 
 #include "base/bits.hpp"
+#include "heap/purger.hpp"
+#include "malloc/report.hpp"
 
 #include <bit>
 
@@ -12,6 +14,12 @@ void* or_no_memory(void* block) noexcept {
   if (block == nullptr) [[unlikely]]
     errno = ENOMEM;
   return block;
+}
+
+/// Out of memory: what the thread's caches and empty slabs hold becomes free pages again.
+bool reclaim() noexcept {
+  flush_own_caches();
+  return heaps::drop_all_empty_slabs();
 }
 
 /// What a request for `size_bytes` at an alignment may not exceed.
@@ -35,13 +43,20 @@ void* slow(heaps::bin* b, std::size_t size_bytes) noexcept {
 namespace {
 
 void* slower(heaps::bin* b, std::size_t size_bytes) noexcept {
-  return or_no_memory(heaps::allocate_slow(b, size_bytes));
+  void* block = heaps::allocate_slow(b, size_bytes);
+  if (block == nullptr && reclaim()) block = heaps::allocate_any(size_bytes);
+  // A free slot of a larger class is better than none.
+  for (unsigned c = heaps::class_of(size_bytes) + 1; block == nullptr && c < heaps::class_count; ++c)
+    block = heaps::allocate_any(heaps::class_bytes(c));
+  return or_no_memory(block);
 }
 
 }  // namespace
 
 void* huge(std::size_t size_bytes) noexcept {
-  return or_no_memory(heaps::allocate_huge(size_bytes));
+  void* block = heaps::allocate_huge(size_bytes);
+  if (block == nullptr && reclaim()) block = heaps::allocate_huge(size_bytes);
+  return or_no_memory(block);
 }
 
 void* medium(std::size_t size_bytes) noexcept {
@@ -49,7 +64,9 @@ void* medium(std::size_t size_bytes) noexcept {
 }
 
 void* zeroed_slow(std::size_t size_bytes) noexcept {
-  return or_no_memory(heaps::allocate_zeroed(size_bytes));
+  void* block = heaps::allocate_zeroed(size_bytes);
+  if (block == nullptr && reclaim()) block = heaps::allocate_zeroed(size_bytes);
+  return or_no_memory(block);
 }
 
 void* zeroed_slow(heaps::bin* b, std::size_t size_bytes) noexcept {
@@ -70,7 +87,9 @@ void* reallocate(void* block, std::size_t size_bytes) noexcept {
     heaps::release(block);
     return nullptr;
   }
-  return or_no_memory(heaps::reallocate(block, size_bytes));
+  void* fresh = heaps::reallocate(block, size_bytes);
+  if (fresh == nullptr && reclaim()) fresh = heaps::reallocate(block, size_bytes);
+  return or_no_memory(fresh);
 }
 
 void* reallocate_array(void* block, std::size_t count, std::size_t size_bytes) noexcept {
@@ -98,10 +117,11 @@ void* allocate_strictly_aligned(std::size_t alignment, std::size_t size_bytes) n
 
 int allocate_posix(void** block, std::size_t alignment, std::size_t size_bytes) noexcept {
   if (!std::has_single_bit(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-  if (too_large(alignment, size_bytes)) return ENOMEM;
   const int saved = errno;
-  void* const fresh = heaps::allocate_aligned(size_bytes, alignment);
-  errno = saved;
+  void* const fresh =
+      too_large(alignment, size_bytes) ? nullptr : heaps::allocate_aligned(size_bytes, alignment);
+  // POSIX leaves errno open; glibc sets it on failure, and programs look.
+  errno = fresh == nullptr ? ENOMEM : saved;
   if (fresh == nullptr) return ENOMEM;
   *block = fresh;
   return 0;

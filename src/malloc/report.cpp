@@ -9,6 +9,7 @@
 #include "heap/size_class.hpp"
 #include "heap/slabs.hpp"
 #include "heap/statistics.hpp"
+#include "os/syscall.hpp"
 
 #include <cerrno>
 
@@ -20,7 +21,8 @@ namespace {
 
 using heaps::page_bytes;
 
-/// Empties the calling thread's own caches; others' caches are theirs alone.
+}  // namespace
+
 void flush_own_caches() noexcept {
   if (heaps::current == heaps::no_bins) return;
   heaps::heap_body& heap = *heaps::body_of(heaps::current);
@@ -28,8 +30,6 @@ void flush_own_caches() noexcept {
   const os::hold guard(heap.lock);
   heaps::flush_all(heap);
 }
-
-}  // namespace
 
 int trim(std::size_t keep_bytes) noexcept {
   flush_own_caches();
@@ -104,7 +104,9 @@ void write_stats() noexcept {
   line("acre: retained bytes  ", s.retained_bytes);
   line("acre: cached bytes    ", s.cache_bytes);
   line("acre: free in slabs   ", s.slab_free_bytes);
-  (void)!::write(STDERR_FILENO, out.view().data(), out.size());
+  line("max mmap bytes   =   ", s.large_live_bytes);
+  // Not write(2), where a pending cancellation would end the thread: glibc's is no such point.
+  os::raw_syscall(SYS_write, STDERR_FILENO, os::as_long(out.view().data()), static_cast<long>(out.size()));
 }
 
 int write_info(int options, std::FILE* stream) noexcept {

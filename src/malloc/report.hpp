@@ -8,6 +8,9 @@
 /// What the family tells about itself, in the forms of glibc and of acre/malloc.h.
 namespace acre::mallocs {
 
+/// Empties the calling thread's own caches; others' caches are theirs alone.
+void flush_own_caches() noexcept;
+
 int trim(std::size_t keep_bytes) noexcept;
 struct acre_mallinfo2 info() noexcept;
 void write_stats() noexcept;

@@ -1,5 +1,7 @@
 #include "base/option_parser.hpp"
 #include "heap/config.hpp"
+#include "heap/misuse.hpp"
+#include "heap/statistics.hpp"
 #include "os/syscall.hpp"
 #include "preload/summary.hpp"
 
@@ -59,6 +61,12 @@ void leave_the_environment() noexcept {
   leave_the_environment();
   start_summary(values.text(base::option_id::summary_path),
                 values.number(base::option_id::summary_interval_ms));
+}
+
+/// A block that was freed twice may still lie twice in a cache, where only a search finds it.
+[[gnu::destructor(102)]] void look_back() noexcept {
+  if (const void* const block = heaps::find_double_free(); block != nullptr)
+    heaps::report_misuse(heaps::misuse::double_free, block);
 }
 
 }  // namespace
