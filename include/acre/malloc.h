@@ -39,7 +39,8 @@ ACRE_API void acre_free_aligned_sized(void* block, size_t alignment, size_t size
 /* EINVAL unless alignment is a power of two. */
 ACRE_API void* acre_aligned_alloc(size_t alignment, size_t size_bytes) ACRE_NOEXCEPT;
 ACRE_API void* acre_memalign(size_t alignment, size_t size_bytes) ACRE_NOEXCEPT;
-/* Returns 0, EINVAL or ENOMEM; *block is unchanged on failure and errno is left alone. */
+/* Returns 0, EINVAL or ENOMEM; *block is unchanged on failure. Out of memory also sets errno, as
+ * glibc does. */
 ACRE_API int acre_posix_memalign(void** block, size_t alignment, size_t size_bytes) ACRE_NOEXCEPT;
 ACRE_API void* acre_valloc(size_t size_bytes) ACRE_NOEXCEPT;
 ACRE_API void* acre_pvalloc(size_t size_bytes) ACRE_NOEXCEPT;
