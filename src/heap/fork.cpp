@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/single_threaded.h>
 
@@ -191,6 +192,16 @@ void after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   reset_purger_after_fork();
   if (_IO_list_resetlock != nullptr) _IO_list_resetlock();
 }
+
+namespace {
+
+/// Early: handlers that are registered first run last before the fork, so that what others do in
+/// theirs finds the heap open. Here, in a file that every user of the heap links.
+[[gnu::constructor(101)]] void register_fork_handlers() noexcept {
+  pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+}  // namespace
 
 // The page heap's side.
 

@@ -31,7 +31,7 @@ void park_run(run_index run) noexcept;
 /// Gives back what was parked.
 void release_all_parked() noexcept;
 
-/// The three handlers, in the order of pthread_atfork(3).
+/// The three handlers, in the order of pthread_atfork(3); they are registered when the program starts.
 void before_fork() noexcept;
 void after_fork_in_parent() noexcept;
 void after_fork_in_child() noexcept;
