@@ -32,11 +32,15 @@ Function* find(Function* bound, const char* name) noexcept {
 
 }  // namespace
 
+/// The program's new-handler, or null.
+std::new_handler new_handler() noexcept {
+  auto* const get_handler = find(acre_get_new_handler, "_ZSt15get_new_handlerv");
+  return get_handler != nullptr ? get_handler() : nullptr;
+}
+
 /// Calls the new-handler if there is one; throws std::bad_alloc when there is none.
 void call_new_handler() {
-  auto* const get_handler = find(acre_get_new_handler, "_ZSt15get_new_handlerv");
-  const std::new_handler handler = get_handler != nullptr ? get_handler() : nullptr;
-  if (handler != nullptr) return handler();
+  if (const std::new_handler handler = new_handler(); handler != nullptr) return handler();
   auto* const throw_it = find(acre_throw_bad_alloc, "_ZSt17__throw_bad_allocv");
   if (throw_it != nullptr) throw_it();
   std::abort();  // No C++ run-time library in the process: nobody could catch it.

@@ -4,13 +4,13 @@
 
 // The forms of operator new that return null. They must catch what a new-handler throws, so this one
 // file is compiled with exceptions; what that needs of the C++ run-time library is made weak, because
-// the library must also load into programs without one (no handler can be set there, so nothing is
-// ever thrown here).
+// the library must also load into programs without one. (There nothing is thrown: without a handler
+// null is returned at once.)
 asm(".weak __gxx_personality_v0\n.weak __cxa_begin_catch\n.weak __cxa_end_catch");
 
 namespace acre::preload {
 
-void call_new_handler();
+std::new_handler new_handler() noexcept;
 
 namespace {
 
@@ -19,7 +19,9 @@ void* try_new(Allocate allocate) noexcept {
   try {
     for (;;) {
       if (void* const block = allocate(); block != nullptr) return block;
-      call_new_handler();
+      const std::new_handler handler = new_handler();
+      if (handler == nullptr) return nullptr;
+      handler();
     }
   } catch (...) {
     return nullptr;
