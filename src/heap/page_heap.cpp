@@ -67,6 +67,7 @@ run_index page_heap::new_run() noexcept {
   if (spare_runs_ != 0) {
     const run_index run = spare_runs_;
     spare_runs_ = space.runs[run].next;
+    --spare_count_;
     return run;
   }
   return run_count_.fetch_add(1, std::memory_order_relaxed);
@@ -76,6 +77,7 @@ void page_heap::drop_run(run_index run) noexcept {
   space.runs[run].state = run_state::none;
   space.runs[run].next = spare_runs_;
   spare_runs_ = run;
+  ++spare_count_;
 }
 
 void page_heap::mark_ends(run_index run) noexcept {

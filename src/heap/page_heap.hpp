@@ -120,6 +120,9 @@ class page_heap {
   void unlink(run_index run) noexcept ACRE_REQUIRES(lock_);
   run_index new_run() noexcept ACRE_REQUIRES(lock_);
   void drop_run(run_index run) noexcept ACRE_REQUIRES(lock_);
+  void move_record(run_index from, run_index to) noexcept ACRE_REQUIRES(lock_);
+  void list_spare_runs(run_index end) noexcept ACRE_REQUIRES(lock_);
+  void shrink_table() noexcept ACRE_REQUIRES(lock_);
   void mark_ends(run_index run) noexcept ACRE_REQUIRES(lock_);
   run_index split(run_index run, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   void insert_free(run_index run, run_state state) noexcept ACRE_REQUIRES(lock_);
@@ -156,6 +159,7 @@ class page_heap {
   free_lists dirty_lists_ ACRE_GUARDED_BY(lock_);
   free_lists clean_lists_ ACRE_GUARDED_BY(lock_);
   run_index spare_runs_ ACRE_GUARDED_BY(lock_) = 0;
+  std::size_t spare_count_ ACRE_GUARDED_BY(lock_) = 0;
   std::size_t live_ ACRE_GUARDED_BY(lock_) = 0;
   std::size_t resident_peak_ ACRE_GUARDED_BY(lock_) = 0;  ///< most of live + dirty so far
   std::size_t dirty_low_ ACRE_GUARDED_BY(lock_) = 0;  ///< fewest dirty pages since the last tick

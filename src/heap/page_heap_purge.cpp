@@ -1,3 +1,4 @@
+#include "base/bits.hpp"
 #include "heap/address_space.hpp"
 #include "heap/page_heap.hpp"
 #include "os/background_thread.hpp"
@@ -73,6 +74,7 @@ std::size_t page_heap::purge_down_to(std::size_t keep_pages, os::lock* gate) noe
     std::byte* const start = run != 0 ? space.address_of(space.runs[run].page) : nullptr;
     const std::size_t count = run != 0 ? space.runs[run].pages : 0;
     live_ += count;  // Held pages count as live.
+    if (run == 0) shrink_table();
     leave(gate);
     if (run == 0) return purged;
     const bool gone = os::purge(start, count * page_bytes);
@@ -84,6 +86,46 @@ std::size_t page_heap::purge_down_to(std::size_t keep_pages, os::lock* gate) noe
     if (!gone) return purged;
     purged += count;
   }
+}
+
+/// Gives a free run another record.
+void page_heap::move_record(run_index from, run_index to) noexcept {
+  const run_state state = space.runs[from].state;
+  unlink(from);
+  space.runs[to] = space.runs[from];
+  space.runs[from].state = run_state::none;
+  mark_ends(to);
+  link(to, state);
+}
+
+/// Lists the unused records below `end`, the lowest first.
+void page_heap::list_spare_runs(run_index end) noexcept {
+  spare_runs_ = 0;
+  spare_count_ = 0;
+  for (run_index run = end; run-- > 1;)
+    if (space.runs[run].state == run_state::none) drop_run(run);
+}
+
+/// Gives the table's unused end back, after a time with many more runs than now. Free runs move to
+/// records at its beginning; slabs and large blocks keep theirs, which may keep part of it.
+void page_heap::shrink_table() noexcept {
+  constexpr std::size_t worth_it = 4096;
+  const run_index count = run_count_.load(std::memory_order_relaxed);
+  if (spare_count_ < worth_it || spare_count_ < count / 2) return;
+  list_spare_runs(count);
+  run_index last = count - 1;
+  for (; last > spare_runs_ && spare_runs_ != 0; --last) {
+    if (!is_free(space.runs[last].state)) continue;
+    move_record(last, new_run());
+  }
+  last = count - 1;
+  while (space.runs[last].state == run_state::none) --last;
+  run_count_.store(last + 1, std::memory_order_relaxed);
+  list_spare_runs(last + 1);
+  auto* const table = reinterpret_cast<std::byte*>(space.runs);
+  const std::size_t keep = base::align_up((last + 1) * sizeof(page_run), page_bytes);
+  const std::size_t end = base::align_up(count * sizeof(page_run), page_bytes);
+  if (keep < end) (void)os::purge(table + keep, end - keep);
 }
 
 std::size_t page_heap::purge_unneeded(os::lock& gate) noexcept {
@@ -98,7 +140,9 @@ std::size_t page_heap::purge_unneeded(os::lock& gate) noexcept {
   enter(&gate);
   dirty_low_ = dirty_.load(std::memory_order_relaxed);
   // What was resident once is not a reason to grow again.
-  resident_peak_ = std::max(live_ + dirty_.load(std::memory_order_relaxed), resident_peak_ - std::min(resident_peak_, purged));
+  resident_peak_ = std::max(live_ + dirty_.load(std::memory_order_relaxed),
+                            resident_peak_ - std::min(resident_peak_, purged));
+  shrink_table();
   leave(&gate);
   return purged;
 }

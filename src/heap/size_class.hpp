@@ -91,8 +91,9 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   shape.first_slab = slab_shape_for(bytes, 8);
   shape.later_slab = slab_shape_for(bytes, 32);
   shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 2, 8));
+  // 32 KiB of the smallest blocks, 16 KiB of the others: what an idle thread may hold a class.
   shape.cache_most = static_cast<std::uint16_t>(
-      std::clamp<std::size_t>(32768 / bytes, shape.cache_first, 256));
+      std::clamp<std::size_t>((bytes <= 256 ? 32768 : 16384) / bytes, shape.cache_first, 256));
   shape.remote_most = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 1, 62));
   return shape;
 }
