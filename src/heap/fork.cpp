@@ -221,7 +221,7 @@ void page_heap::wake_waiters() noexcept { lock_.wake_all(); }
 page_grant page_heap::allocate_in_fork_lane(const page_request& request) noexcept {
   if (request.alignment_pages == 1 && request.source == page_source::any) {
     if (const run_index run = take_parked(request.pages); run != 0) {
-      space.runs[run].state = request.state;
+      set_state(space.runs[run], request.state);
       space.runs[run].was_clean = false;
       return {.run = run, .reads_zero = false};
     }
@@ -239,9 +239,10 @@ page_grant page_heap::allocate_in_fork_lane(const page_request& request) noexcep
     page_run& r = space.runs[run];
     r.page = static_cast<std::uint32_t>(page);
     r.pages = static_cast<std::uint32_t>(count);
-    r.state = state;
-    space.run_of_page[page] = run;
-    space.run_of_page[page + count - 1] = run;
+    set_state(r, state);
+    // release: whoever holds the lock may look at these pages as neighbours at any time.
+    std::atomic_ref(space.run_of_page[page]).store(run, std::memory_order_release);
+    std::atomic_ref(space.run_of_page[page + count - 1]).store(run, std::memory_order_release);
     return run;
   };
   // What alignment skipped stays held for ever: a few pages of address space.
@@ -276,7 +277,7 @@ void page_heap::unlock_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANAL
     page_run& r = space.runs[run];
     r.page = static_cast<std::uint32_t>(lane_start_);
     r.pages = static_cast<std::uint32_t>(count);
-    r.state = run_state::held;
+    set_state(r, run_state::held);
     mark_ends(run);
     skipped_ += count;
   }

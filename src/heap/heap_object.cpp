@@ -40,7 +40,7 @@ void release_object(heap_body& heap) noexcept {
       disown_run(heap, run);
       for (std::size_t page = r.page; page < std::size_t{r.page} + r.pages; ++page)
         space.owner[page] = nullptr;
-      if (r.state == run_state::large) {
+      if (state_of(r) == run_state::large) {
         used.add(-static_cast<std::int64_t>(r.pages * page_bytes));
       } else {
         const class_shape& shape = class_shapes[r.size_class];
@@ -88,7 +88,7 @@ bool object_owns(const heap_body& heap, const void* address) noexcept {
   if (!space.contains(address)) return false;
   const std::size_t page = space.page_of(address);
   const page_run& run = space.runs[space.run_of_page[page]];
-  const bin* const owner = space.owner[run.state == run_state::large ? run.page : page];
+  const bin* const owner = space.owner[state_of(run) == run_state::large ? run.page : page];
   return owner != nullptr && body_of(owner) == &heap;
 }
 
@@ -106,7 +106,7 @@ object_counts count_object(heap_body& heap) noexcept {
   });
   for (run_index run = heap.owned; run != 0; run = space.runs[run].owned_next) {
     const page_run& slab = space.runs[run];
-    if (slab.state != run_state::slab) continue;
+    if (state_of(slab) != run_state::slab) continue;
     const class_shape& shape = class_shapes[slab.size_class];
     const std::size_t taken = static_cast<std::size_t>(slab.block_count - slab.free_count);
     counts.live_blocks += taken;

@@ -17,7 +17,7 @@ owner_facts owner_of(const void* address) noexcept {
   const std::size_t page = space.page_of(address);
   const bin* const owner = space.owner[page];
   const page_run& slab = space.runs[space.run_of_page[page]];
-  if (owner != nullptr && !is_large_marker(owner) && slab.state == run_state::slab) {
+  if (owner != nullptr && !is_large_marker(owner) && state_of(slab) == run_state::slab) {
     const class_shape& shape = class_shapes[slab.size_class];
     std::byte* const start = space.address_of(slab.page);
     const auto index =
@@ -31,8 +31,8 @@ owner_facts owner_of(const void* address) noexcept {
   // The first page of a large block, or one inside: its record is at most a landmark back.
   for (std::size_t back = 0; back <= landmark_pages && back <= page; ++back) {
     const page_run& run = space.runs[space.run_of_page[page - back]];
-    if (run.state == run_state::none || run.page > page || page - run.page >= run.pages) continue;
-    if (run.state != run_state::large) break;
+    if (state_of(run) == run_state::none || run.page > page || page - run.page >= run.pages) continue;
+    if (state_of(run) != run_state::large) break;
     return {.kind = owner_kind::large,
             .block = space.address_of(run.page),
             .block_bytes = std::size_t{run.pages} * page_bytes};

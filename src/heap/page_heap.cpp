@@ -30,7 +30,7 @@ unsigned page_heap::bin_of(std::size_t pages) noexcept {
 
 void page_heap::link(run_index run, run_state state) noexcept {
   page_run& r = space.runs[run];
-  r.state = state;
+  set_state(r, state);
   free_lists& lists = lists_of(state);
   const unsigned b = bin_of(r.pages);
   r.previous = 0;
@@ -43,8 +43,8 @@ void page_heap::link(run_index run, run_state state) noexcept {
 
 void page_heap::unlink(run_index run) noexcept {
   page_run& r = space.runs[run];
-  ACRE_ASSERT(is_free(r.state));
-  free_lists& lists = lists_of(r.state);
+  ACRE_ASSERT(is_free(state_of(r)));
+  free_lists& lists = lists_of(state_of(r));
   const unsigned b = bin_of(r.pages);
   if (r.next != 0) space.runs[r.next].previous = r.previous;
   if (r.previous != 0) {
@@ -53,7 +53,7 @@ void page_heap::unlink(run_index run) noexcept {
     lists.head[b] = r.next;
     if (r.next == 0) lists.used[b / 64] &= ~(std::uint64_t{1} << (b % 64));
   }
-  if (r.state == run_state::dirty) add_dirty(-static_cast<std::ptrdiff_t>(r.pages));
+  if (state_of(r) == run_state::dirty) add_dirty(-static_cast<std::ptrdiff_t>(r.pages));
 }
 
 void page_heap::add_dirty(std::ptrdiff_t pages) noexcept {
@@ -74,7 +74,7 @@ run_index page_heap::new_run() noexcept {
 }
 
 void page_heap::drop_run(run_index run) noexcept {
-  space.runs[run].state = run_state::none;
+  set_state(space.runs[run], run_state::none);
   space.runs[run].next = spare_runs_;
   spare_runs_ = run;
   ++spare_count_;
@@ -94,33 +94,43 @@ run_index page_heap::split(run_index run, std::size_t pages) noexcept {
   page_run& tail = space.runs[rest];
   tail.page = r.page + static_cast<std::uint32_t>(pages);
   tail.pages = r.pages - static_cast<std::uint32_t>(pages);
-  tail.state = run_state::held;
+  set_state(tail, run_state::held);
   r.pages = static_cast<std::uint32_t>(pages);
   mark_ends(run);
   mark_ends(rest);
   return rest;
 }
 
+namespace {
+
+/// The run that ends or begins at a page. acquire pairs with the release in the fork lane, where a
+/// run is made without the lock: its record is seen whole.
+run_index run_at_end(std::size_t page) noexcept {
+  return std::atomic_ref(space.run_of_page[page]).load(std::memory_order_acquire);
+}
+
+}  // namespace
+
 run_index page_heap::neighbour_after(const page_run& run) noexcept {
   const std::size_t page = std::size_t{run.page} + run.pages;
-  return page < frontier_.load(std::memory_order_relaxed) ? space.run_of_page[page] : 0;
+  return page < frontier_.load(std::memory_order_relaxed) ? run_at_end(page) : 0;
 }
 
 run_index page_heap::neighbour_before(const page_run& run) noexcept {
-  return run.page > 0 ? space.run_of_page[run.page - 1] : 0;
+  return run.page > 0 ? run_at_end(run.page - 1) : 0;
 }
 
 /// Puts a run on a free list, joined with free neighbours of its kind.
 void page_heap::insert_free(run_index run, run_state state) noexcept {
   page_run& r = space.runs[run];
   if (const run_index after = neighbour_after(r);
-      after != 0 && space.runs[after].state == state) {
+      after != 0 && state_of(space.runs[after]) == state) {
     unlink(after);
     r.pages += space.runs[after].pages;
     drop_run(after);
   }
   if (const run_index before = neighbour_before(r);
-      before != 0 && space.runs[before].state == state) {
+      before != 0 && state_of(space.runs[before]) == state) {
     unlink(before);
     r.page = space.runs[before].page;
     r.pages += space.runs[before].pages;
@@ -163,7 +173,7 @@ run_index page_heap::trim_to(run_index run, const page_request& request, run_sta
   }
   if (space.runs[run].pages > request.pages) {
     const run_index tail = split(run, request.pages);
-    space.runs[run].state = run_state::held;
+    set_state(space.runs[run], run_state::held);
     insert_free(tail, rest);
   }
   return run;
@@ -174,7 +184,7 @@ run_index page_heap::take_free(run_state kind, const page_request& request) noex
       best_fit(lists_of(kind), request.pages + request.alignment_pages - 1);
   if (run == 0) return 0;
   unlink(run);
-  space.runs[run].state = run_state::held;
+  set_state(space.runs[run], run_state::held);
   return trim_to(run, request, kind);
 }
 
@@ -188,7 +198,7 @@ run_index page_heap::take_frontier(const page_request& request) noexcept {
   page_run& r = space.runs[run];
   r.page = static_cast<std::uint32_t>(start);
   r.pages = static_cast<std::uint32_t>(end - start);
-  r.state = run_state::held;
+  set_state(r, run_state::held);
   mark_ends(run);
   return trim_to(run, request, run_state::clean);
 }
@@ -226,7 +236,7 @@ void page_heap::note_peak(std::size_t replaced_pages) noexcept {
 
 page_grant page_heap::finish(run_index run, const page_request& request, bool zero) noexcept {
   page_run& r = space.runs[run];
-  r.state = request.state;
+  set_state(r, request.state);
   r.was_clean = zero;
   if (request.state == run_state::large) {
     const std::size_t end = std::size_t{r.page} + r.pages;
@@ -286,7 +296,7 @@ std::size_t page_heap::allocate_single(run_index* runs, std::size_t count) noexc
   if (runs[0] == 0) count = 0;
   for (std::size_t i = 1; i < count; ++i) {
     runs[i] = split(runs[i - 1], 1);
-    space.runs[runs[i]].state = run_state::slab;
+    set_state(space.runs[runs[i]], run_state::slab);
   }
   lock_.release();
   return count;
@@ -307,14 +317,14 @@ run_index page_heap::take_mixed(const page_request& request) noexcept {
         run_index first = r;
         std::size_t total = space.runs[r].pages;
         if (const run_index before = neighbour_before(space.runs[r]);
-            before != 0 && space.runs[before].state == run_state::clean) {
+            before != 0 && state_of(space.runs[before]) == run_state::clean) {
           first = before;
           total += space.runs[before].pages;
         }
         run_index last = r;
         while (total < request.pages) {
           const run_index after = neighbour_after(space.runs[last]);
-          if (after == 0 || !is_free(space.runs[after].state)) break;
+          if (after == 0 || !is_free(state_of(space.runs[after]))) break;
           total += space.runs[after].pages;
           last = after;
         }
@@ -322,7 +332,7 @@ run_index page_heap::take_mixed(const page_request& request) noexcept {
         // The dirty pages among those taken are resident already.
         std::size_t clean = 0;
         for (run_index i = first;; i = neighbour_after(space.runs[i])) {
-          if (space.runs[i].state == run_state::clean) clean += space.runs[i].pages;
+          if (state_of(space.runs[i]) == run_state::clean) clean += space.runs[i].pages;
           if (i == last) break;
         }
         clean = std::min(clean, request.pages);
@@ -332,7 +342,7 @@ run_index page_heap::take_mixed(const page_request& request) noexcept {
         std::size_t dirty_taken = 0;
         for (run_index i = first; i != stop;) {
           const run_index next = neighbour_after(space.runs[i]);
-          if (space.runs[i].state == run_state::dirty) dirty_taken += space.runs[i].pages;
+          if (state_of(space.runs[i]) == run_state::dirty) dirty_taken += space.runs[i].pages;
           unlink(i);
           if (i != first) {
             space.runs[first].pages += space.runs[i].pages;
@@ -341,7 +351,7 @@ run_index page_heap::take_mixed(const page_request& request) noexcept {
           i = next;
           if (next == 0) break;
         }
-        space.runs[first].state = run_state::held;
+        set_state(space.runs[first], run_state::held);
         mark_ends(first);
         live_ += dirty_taken;
         const bool room = make_room(clean, request.replaced_pages);
@@ -381,7 +391,7 @@ bool page_heap::extend(run_index run, std::size_t pages) noexcept {
       frontier_.store(old_end + wanted, std::memory_order_relaxed);
       done = true;
     }
-  } else if (const run_state kind = space.runs[after].state; is_free(kind)) {
+  } else if (const run_state kind = state_of(space.runs[after]); is_free(kind)) {
     // A clean neighbour may reach the frontier and be lengthened there.
     const page_run& a = space.runs[after];
     std::size_t have = a.pages;
@@ -396,7 +406,7 @@ bool page_heap::extend(run_index run, std::size_t pages) noexcept {
     }
     if (have >= wanted) {
       unlink(after);
-      space.runs[after].state = run_state::held;
+      set_state(space.runs[after], run_state::held);
       const bool room = kind == run_state::dirty ? within_limit(wanted) : make_room(wanted, 0);
       if (room) {
         if (have > wanted) insert_free(split(after, wanted), kind);
@@ -459,9 +469,9 @@ bool page_heap::check_invariants() noexcept {
   for (std::size_t page = 0; page < end;) {
     const run_index run = space.run_of_page[page];
     const page_run& r = space.runs[run];
-    if (run == 0 || r.page != page || r.pages == 0 || r.state == run_state::none) return false;
+    if (run == 0 || r.page != page || r.pages == 0 || state_of(r) == run_state::none) return false;
     if (space.run_of_page[page + r.pages - 1] != run) return false;
-    (r.state == run_state::dirty ? dirty : live) += r.state == run_state::clean ? 0 : r.pages;
+    (state_of(r) == run_state::dirty ? dirty : live) += state_of(r) == run_state::clean ? 0 : r.pages;
     page += r.pages;
   }
   return live == live_ + skipped_ && dirty == dirty_.load(std::memory_order_relaxed);

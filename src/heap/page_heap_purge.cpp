@@ -17,7 +17,7 @@ run_index page_heap::largest_dirty(std::size_t pages) noexcept {
     const run_index run =
         dirty_lists_.head[word * 64 + 63U - static_cast<unsigned>(std::countl_zero(used))];
     unlink(run);
-    space.runs[run].state = run_state::held;
+    set_state(space.runs[run], run_state::held);
     if (space.runs[run].pages > pages) {
       // The front part stays: it is the one that best fit takes next.
       const run_index tail = split(run, space.runs[run].pages - pages);
@@ -90,10 +90,10 @@ std::size_t page_heap::purge_down_to(std::size_t keep_pages, os::lock* gate) noe
 
 /// Gives a free run another record.
 void page_heap::move_record(run_index from, run_index to) noexcept {
-  const run_state state = space.runs[from].state;
+  const run_state state = state_of(space.runs[from]);
   unlink(from);
   space.runs[to] = space.runs[from];
-  space.runs[from].state = run_state::none;
+  set_state(space.runs[from], run_state::none);
   mark_ends(to);
   link(to, state);
 }
@@ -103,7 +103,7 @@ void page_heap::list_spare_runs(run_index end) noexcept {
   spare_runs_ = 0;
   spare_count_ = 0;
   for (run_index run = end; run-- > 1;)
-    if (space.runs[run].state == run_state::none) drop_run(run);
+    if (state_of(space.runs[run]) == run_state::none) drop_run(run);
 }
 
 /// Gives the table's unused end back, after a time with many more runs than now. Free runs move to
@@ -115,11 +115,11 @@ void page_heap::shrink_table() noexcept {
   list_spare_runs(count);
   run_index last = count - 1;
   for (; last > spare_runs_ && spare_runs_ != 0; --last) {
-    if (!is_free(space.runs[last].state)) continue;
+    if (!is_free(state_of(space.runs[last]))) continue;
     move_record(last, new_run());
   }
   last = count - 1;
-  while (space.runs[last].state == run_state::none) --last;
+  while (state_of(space.runs[last]) == run_state::none) --last;
   run_count_.store(last + 1, std::memory_order_relaxed);
   list_spare_runs(last + 1);
   auto* const table = reinterpret_cast<std::byte*>(space.runs);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -40,5 +41,15 @@ struct alignas(64) page_run {
   bool was_clean;  ///< large: pages beyond those touched may still read as zero
 };
 static_assert(sizeof(page_run) == 64);
+
+/// The state of a run, read or written without the lock that guards the rest of its record: the page
+/// heap looks at neighbours, which a heap may turn from slab to spare run and back meanwhile. Relaxed:
+/// neither of these is free, and what is free changes under the page heap's lock alone.
+[[nodiscard]] inline run_state state_of(const page_run& run) noexcept {
+  return std::atomic_ref(const_cast<run_state&>(run.state)).load(std::memory_order_relaxed);
+}
+inline void set_state(page_run& run, run_state state) noexcept {
+  std::atomic_ref(run.state).store(state, std::memory_order_relaxed);
+}
 
 }  // namespace acre::heaps

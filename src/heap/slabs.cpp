@@ -60,7 +60,7 @@ run_index fetch_single_pages(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) 
   heap.pages.fetch_add(got, std::memory_order_relaxed);
   for (std::size_t i = got; i-- > 1;) {
     page_run& run = space.runs[runs[i]];
-    run.state = run_state::held;
+    set_state(run, run_state::held);
     run.next = heap.spare_slabs[0];
     heap.spare_slabs[0] = runs[i];
   }
@@ -87,7 +87,8 @@ run_index pages_for_slab(heap_body& heap, std::size_t count) noexcept ACRE_REQUI
   if (run == 0) return 0;
   heap.pages.fetch_add(count, std::memory_order_relaxed);
   if (heap.kind == body_kind::object) own_run(heap, run);
-  for (std::size_t page = 0; page < count; ++page)
+  // The ends are marked already, under the page heap's lock: it looks at them as neighbours.
+  for (std::size_t page = 1; page + 1 < count; ++page)
     space.run_of_page[space.runs[run].page + page] = run;
   return run;
 }
@@ -106,7 +107,7 @@ run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const run_index run = pages_for_slab(heap, shape.pages);
   if (run == 0) return 0;
   page_run& slab = space.runs[run];
-  slab.state = run_state::slab;
+  set_state(slab, run_state::slab);
   slab.size_class = static_cast<std::uint8_t>(size_class);
   slab.free_count = shape.blocks;
   slab.block_count = shape.blocks;
@@ -137,7 +138,7 @@ void drop_slab(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRES(he
   if (slab.pages > spare_slab_pages_max || heap.spare_pages + slab.pages > spare_pages_max(heap) ||
       heap.kind == body_kind::object)
     return give_pages_back(heap, run);
-  slab.state = run_state::held;
+  set_state(slab, run_state::held);
   run_index& spare = heap.spare_slabs[slab.pages - 1];
   slab.next = spare;
   spare = run;

@@ -39,7 +39,7 @@ void add_heap(heap_body& heap, void* context) noexcept {
 void add_slabs(heap_counts& counts, std::size_t frontier) noexcept {
   for (std::size_t page = 0; page < frontier;) {
     const page_run& run = space.runs[space.run_of_page[page]];
-    if (run.state == run_state::slab && run.page == page) {
+    if (state_of(run) == run_state::slab && run.page == page) {
       class_counts& c = counts.classes[run.size_class];
       c.slab_slots += run.block_count;
       c.in_slabs += static_cast<std::size_t>(run.block_count - run.free_count);
@@ -144,7 +144,7 @@ bool check_invariants() noexcept {
   const std::size_t frontier = process_pages.counts().frontier;
   for (std::size_t page = 0; sound && page < frontier;) {
     const page_run& run = space.runs[space.run_of_page[page]];
-    if (run.state == run_state::slab) sound = slab_is_sound(run);
+    if (state_of(run) == run_state::slab) sound = slab_is_sound(run);
     page += run.pages;
   }
   for_each_heap(check_heap, &sound);

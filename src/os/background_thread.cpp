@@ -8,20 +8,24 @@
 
 namespace acre::os {
 
-namespace {
-
-constexpr std::int32_t refusals_max = 16;
-
-}  // namespace
-
 void background_thread::sleep_ms(std::int64_t milliseconds) noexcept {
   timespec time{.tv_sec = milliseconds / 1000, .tv_nsec = (milliseconds % 1000) * 1'000'000};
   raw_syscall(SYS_nanosleep, as_long(&time), as_long(&time));
 }
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define ACRE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define ACRE_SANITIZED 1
+#endif
+#endif
+
 #if defined(__x86_64__) && !defined(ACRE_SANITIZED)
 
 namespace {
+
+constexpr std::int32_t refusals_max = 16;
 
 /// clone(2) with the entry called on the new stack; returns in the parent only.
 long clone_and_call(unsigned long flags, void* stack_top, std::atomic<std::int32_t>* id,

@@ -39,8 +39,8 @@ class background_thread {
     void* self;
     std::byte rest[248];
   };
-  alignas(64) thread_block block_{};
-  alignas(64) std::byte stack_[32768]{};
+  [[maybe_unused]] alignas(64) thread_block block_{};
+  [[maybe_unused]] alignas(64) std::byte stack_[32768]{};
 };
 
 }  // namespace acre::os
