@@ -11,6 +11,14 @@
 
 #include <pthread.h>
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+extern "C" void AnnotateBenignRaceSized(const char*, int, const volatile void*, std::size_t,
+                                        const char*);
+#define ACRE_TSAN 1
+#endif
+#endif
+
 namespace acre::heaps {
 
 constinit thread_local bin* current __attribute__((tls_model("initial-exec"))) = no_bins;
@@ -33,7 +41,11 @@ pthread_key_t exit_key;
 /// Written once under registry_lock; acquire and release pair so that the body is seen whole.
 constinit std::atomic<heap_body*> common{nullptr};
 
+#if defined(ACRE_TSAN)
+constexpr std::uintptr_t last_round = 1;  // It ends its own thread state in one of the later ones.
+#else
 constexpr std::uintptr_t last_round = PTHREAD_DESTRUCTOR_ITERATIONS;
+#endif
 
 void detach_thread() noexcept {
   heap_body& heap = *body_of(current);
@@ -75,14 +87,6 @@ heap_body* new_body(body_kind kind) noexcept ACRE_REQUIRES(registry_lock) {
   all_heaps = heap;
   return heap;
 }
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-extern "C" void AnnotateBenignRaceSized(const char*, int, const volatile void*, std::size_t,
-                                        const char*);
-#define ACRE_TSAN 1
-#endif
-#endif
 
 /// Threads without a heap all count `no_bins` down, below zero: whatever a race stores there, the
 /// result of the subtraction is negative, and the slow path is taken.
