@@ -1,13 +1,15 @@
 /* The malloc family of Acre under its own names, beside the system's malloc.
  *
  * Contracts are those of C23, POSIX.1-2024 and glibc's manual pages; a block from any of these
- * may be given to any other of them, and (when libacre-malloc.so is the program's malloc) to free().
+ * may be given to any other of them, and (when libacre-malloc.so is the program's malloc) to
+ * free().
  *
  * Thread-safety:  every function may be called from any thread at any time.
  * Errors:         null and errno == ENOMEM when memory runs out, unless stated otherwise;
  *                 acre_free and the sized frees leave errno alone.
  * Misuse:         freeing a pointer that is not the start of a live block is reported on standard
- *                 error and ends the program (option on_misuse), as far as the default checks see it.
+ *                 error and ends the program (option on_misuse), as far as the default checks see
+ * it.
  */
 #ifndef ACRE_MALLOC_H
 #define ACRE_MALLOC_H
@@ -35,7 +37,8 @@ ACRE_API void* acre_reallocarray(void* block, size_t count, size_t size_bytes) A
 ACRE_API void acre_free(void* block) ACRE_NOEXCEPT;
 /* C23: size_bytes is the size that was asked for. */
 ACRE_API void acre_free_sized(void* block, size_t size_bytes) ACRE_NOEXCEPT;
-ACRE_API void acre_free_aligned_sized(void* block, size_t alignment, size_t size_bytes) ACRE_NOEXCEPT;
+ACRE_API void acre_free_aligned_sized(void* block, size_t alignment,
+                                      size_t size_bytes) ACRE_NOEXCEPT;
 /* EINVAL unless alignment is a power of two. */
 ACRE_API void* acre_aligned_alloc(size_t alignment, size_t size_bytes) ACRE_NOEXCEPT;
 ACRE_API void* acre_memalign(size_t alignment, size_t size_bytes) ACRE_NOEXCEPT;
@@ -74,18 +77,18 @@ ACRE_API struct acre_owner acre_owner_of(const void* address) ACRE_NOEXCEPT;
 
 /* Exact counts over all threads; see docs/heap.md. */
 struct acre_statistics {
-  size_t allocations, frees;           /* events since the start */
-  size_t live_blocks, live_bytes;      /* held by the program, after rounding */
-  size_t live_bytes_peak;              /* highest seen at a slow path: exact to a cache's content */
-  size_t committed_bytes;              /* pages that hold slabs and large blocks */
-  size_t slab_free_bytes;              /* free slots in slabs */
-  size_t cache_bytes;                  /* free blocks in thread caches and on their way between threads */
-  size_t retained_bytes;               /* free pages that are still resident */
-  size_t metadata_bytes;               /* the heap's own tables, an upper bound of what is resident */
-  size_t rounding_bytes;               /* estimate, from requests seen on slow paths */
-  size_t rounding_samples;             /* how many requests that estimate rests on */
+  size_t allocations, frees;      /* events since the start */
+  size_t live_blocks, live_bytes; /* held by the program, after rounding */
+  size_t live_bytes_peak;         /* highest seen at a slow path: exact to a cache's content */
+  size_t committed_bytes;         /* pages that hold slabs and large blocks */
+  size_t slab_free_bytes;         /* free slots in slabs */
+  size_t cache_bytes;      /* free blocks in thread caches and on their way between threads */
+  size_t retained_bytes;   /* free pages that are still resident */
+  size_t metadata_bytes;   /* the heap's own tables, an upper bound of what is resident */
+  size_t rounding_bytes;   /* estimate, from requests seen on slow paths */
+  size_t rounding_samples; /* how many requests that estimate rests on */
   size_t large_allocations, large_live, large_live_bytes;
-  size_t threads, threads_peak;        /* threads that hold a cache now; the most at once */
+  size_t threads, threads_peak; /* threads that hold a cache now; the most at once */
 };
 ACRE_API struct acre_statistics acre_statistics(void) ACRE_NOEXCEPT;
 
@@ -95,7 +98,8 @@ struct acre_class_statistics {
 };
 ACRE_API int acre_class_statistics(size_t index, struct acre_class_statistics* out) ACRE_NOEXCEPT;
 
-/* Walks every structure and checks what must hold; 1 when it does. Other threads must not allocate. */
+/* Walks every structure and checks what must hold; 1 when it does. Other threads must not allocate.
+ */
 ACRE_API int acre_check_invariants(void) ACRE_NOEXCEPT;
 
 #ifdef __cplusplus

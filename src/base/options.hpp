@@ -46,7 +46,8 @@ inline constexpr std::array<option_info, static_cast<std::size_t>(option_id::cou
     {option_id::purge_delay_ms, "purge_delay_ms", option_kind::milliseconds, 250, -1, 3'600'000, "",
      "How long free pages stay unneeded before they go back to the kernel; -1 keeps them."},
     {option_id::memory_limit, "memory_limit", option_kind::bytes, 0, 0, option_no_maximum, "",
-     "Most bytes of pages the heap may hold; beyond it allocation fails with ENOMEM; 0 is no limit."},
+     "Most bytes of pages the heap may hold; beyond it allocation fails with ENOMEM; 0 is no "
+     "limit."},
     {option_id::background, "background", option_kind::boolean, 1, 0, 1, "",
      "Whether a thread may run, while there is something to purge, to give memory back when the "
      "program is idle."},

@@ -36,7 +36,8 @@ class text {
       digits[count++] = "0123456789abcdef"[value % base];
       value /= base;
     } while (value != 0);
-    while (count > 0) add({&digits[--count], 1});
+    while (count > 0)
+      add({&digits[--count], 1});
     return *this;
   }
 

@@ -41,8 +41,8 @@ bool reserve_whole() noexcept {
     const std::size_t tables = base::align_up(pages * table_bytes_per_page, huge_page_bytes);
     std::byte* start = os::map_on_demand(tables + bytes + huge_page_bytes);
     if (start == nullptr) continue;
-    const auto first = base::align_up(reinterpret_cast<std::uintptr_t>(start) + tables,
-                                      huge_page_bytes);
+    const auto first =
+        base::align_up(reinterpret_cast<std::uintptr_t>(start) + tables, huge_page_bytes);
     usable_pages = pages;
     lay_out(start, pages, reinterpret_cast<std::byte*>(first));
     return true;
@@ -70,9 +70,13 @@ bool reserve_stepwise() noexcept {
 
 }  // namespace
 
-bool reserve_space() noexcept { return reserve_whole() || reserve_stepwise(); }
+bool reserve_space() noexcept {
+  return reserve_whole() || reserve_stepwise();
+}
 
-std::size_t committed_pages() noexcept { return usable_pages; }
+std::size_t committed_pages() noexcept {
+  return usable_pages;
+}
 
 bool commit_up_to(std::size_t page) noexcept {
   if (page > space.pages) return false;
@@ -82,8 +86,8 @@ bool commit_up_to(std::size_t page) noexcept {
     return limit == SIZE_MAX || page * page_bytes <= limit;
   }
   if (page <= usable_pages) return true;
-  std::size_t pages = std::min(base::align_up(page - usable_pages, step_pages),
-                               space.pages - usable_pages);
+  std::size_t pages =
+      std::min(base::align_up(page - usable_pages, step_pages), space.pages - usable_pages);
   std::byte* const start = space.address_of(usable_pages);
   if (!os::map_at(start, pages * page_bytes)) {
     pages = page - usable_pages;  // Close to the limit: no more than is asked for.

@@ -41,7 +41,8 @@ struct address_space {
 extern constinit address_space space;
 
 /// The first page at or after `page` whose address is aligned.
-[[nodiscard]] inline std::size_t aligned_page(std::size_t page, std::size_t alignment_pages) noexcept {
+[[nodiscard]] inline std::size_t aligned_page(std::size_t page,
+                                              std::size_t alignment_pages) noexcept {
   const std::size_t base_page = space.base >> page_shift;
   return base::align_up(base_page + page, alignment_pages) - base_page;
 }

@@ -27,7 +27,8 @@ constexpr std::uint16_t busy_pressure = 4;
 void move_stack(heap_body& heap, bin& b) noexcept {
   const unsigned size_class = class_of_bin(heap, b);
   std::size_t first_word = 0;
-  for (unsigned c = 0; c < size_class; ++c) first_word += stack_words_of(class_shapes[c]);
+  for (unsigned c = 0; c < size_class; ++c)
+    first_word += stack_words_of(class_shapes[c]);
   void** const base = heap.stacks + first_word - 1;
   const std::size_t count = cached(b);
   std::copy(b.base + 1, b.top + 1, base + 1);
@@ -35,9 +36,10 @@ void move_stack(heap_body& heap, bin& b) noexcept {
   b.top = base + count;
 }
 
-/// Sets what a busy class may cache. Blocks above 1 KiB: a quarter of what the class's slabs hold, so
-/// that a class of which the program holds little does not hold more in its cache. For smaller ones
-/// that was measured to cost time and to save nothing: what is not cached is free in slabs instead.
+/// Sets what a busy class may cache. Blocks above 1 KiB: a quarter of what the class's slabs hold,
+/// so that a class of which the program holds little does not hold more in its cache. For smaller
+/// ones that was measured to cost time and to save nothing: what is not cached is free in slabs
+/// instead.
 void set_busy_capacity(bin& b, const class_shape& shape) noexcept {
   std::size_t blocks = shape.cache_most;
   if (shape.bytes > small_bytes_max)
@@ -45,7 +47,8 @@ void set_busy_capacity(bin& b, const class_shape& shape) noexcept {
                                      shape.cache_most);
   b.end = b.base + std::max(blocks, cached(b));
   const std::size_t low = std::max(blocks / 16, std::size_t{4}) - 1;
-  b.low = static_cast<std::uint8_t>(shape.bytes > large_cached_bytes ? 0 : std::min(low, blocks / 2));
+  b.low =
+      static_cast<std::uint8_t>(shape.bytes > large_cached_bytes ? 0 : std::min(low, blocks / 2));
 }
 
 /// Called at each refill and flush: a class with many of them caches more.
@@ -77,8 +80,8 @@ void sweep_bin(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   b.stamp = now;
 }
 
-/// Looks at the next two of the heap's bins, at each refill and flush of any, so that a heap's caches
-/// follow what the program does now. Requires: the heap's lock.
+/// Looks at the next two of the heap's bins, at each refill and flush of any, so that a heap's
+/// caches follow what the program does now. Requires: the heap's lock.
 void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock) {
   for (int looks = 0; looks < 2; ++looks) {
     unsigned c = heap.sweep_at;
@@ -168,8 +171,9 @@ void* allocate_slow(bin* b, std::size_t size_bytes) noexcept {
     bin* const bins = attach_thread();
     if (bins == nullptr) {
       heap_body* const common = common_heap();
-      return common == nullptr ? nullptr
-                               : allocate_locked(*common, static_cast<unsigned>(size_class), size_bytes);
+      return common == nullptr
+                 ? nullptr
+                 : allocate_locked(*common, static_cast<unsigned>(size_class), size_bytes);
     }
     b = bins + size_class;
   }
@@ -207,15 +211,17 @@ void* any_size(std::size_t size_bytes) noexcept {
 
 }  // namespace
 
-void* allocate_any(std::size_t size_bytes) noexcept { return any_size(size_bytes); }
+void* allocate_any(std::size_t size_bytes) noexcept {
+  return any_size(size_bytes);
+}
 
 unsigned aligned_class_of(std::size_t size_bytes, std::size_t alignment_bytes) noexcept {
   if (alignment_bytes > page_bytes || size_bytes > class_bytes_max) return class_count;
   // Blocks of a class are aligned to every power of two that divides its size.
-  const std::size_t rounded =
-      base::align_up(std::max<std::size_t>(size_bytes, 1), alignment_bytes);
+  const std::size_t rounded = base::align_up(std::max<std::size_t>(size_bytes, 1), alignment_bytes);
   unsigned c = class_of(rounded);
-  while (c < class_count && class_bytes(c) % alignment_bytes != 0) ++c;
+  while (c < class_count && class_bytes(c) % alignment_bytes != 0)
+    ++c;
   return c;
 }
 
@@ -283,8 +289,8 @@ void release_full(bin* b, void* block) noexcept {
 void release_other(bin* owner, void* block) noexcept {
   // The marker of large blocks lies outside the bins, and so do all other addresses.
   heap_body* const target = body_of(owner);
-  const auto offset = reinterpret_cast<std::uintptr_t>(owner) -
-                      reinterpret_cast<std::uintptr_t>(target->bins);
+  const auto offset =
+      reinterpret_cast<std::uintptr_t>(owner) - reinterpret_cast<std::uintptr_t>(target->bins);
   if (offset < sizeof target->bins && current != no_bins) [[likely]]
     return free_remote(*body_of(current), *owner, block);
   release_rare(block);

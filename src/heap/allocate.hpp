@@ -11,11 +11,12 @@
 
 /// Allocation and release of blocks by a thread: the fast paths, inline, and their slow paths.
 ///
-/// The fast paths have no atomic operation, lock or system call, and no store but to the thread's own
-/// bin. tests/codegen holds their exact instruction counts.
+/// The fast paths have no atomic operation, lock or system call, and no store but to the thread's
+/// own bin. tests/codegen holds their exact instruction counts.
 namespace acre::heaps {
 
-/// The way on when the bin's grant has ended and `renew_grant` did not help. `b` is a bin of `current`. Null when out of memory.
+/// The way on when the bin's grant has ended and `renew_grant` did not help. `b` is a bin of
+/// `current`. Null when out of memory.
 [[nodiscard]] void* allocate_slow(bin* b, std::size_t size_bytes) noexcept;
 
 /// A block of any size, with all paths.
@@ -54,7 +55,8 @@ void release_full(bin* b, void* block) noexcept;
 void give_locked(heap_body& heap, bin& b, void* block) noexcept ACRE_REQUIRES(heap.lock);
 
 /// The class whose blocks hold `size_bytes` at that alignment (a power of two), or class_count.
-[[nodiscard]] unsigned aligned_class_of(std::size_t size_bytes, std::size_t alignment_bytes) noexcept;
+[[nodiscard]] unsigned aligned_class_of(std::size_t size_bytes,
+                                        std::size_t alignment_bytes) noexcept;
 
 [[gnu::always_inline]] inline void* pop(bin* b) noexcept {
   void** const top = b->top;
@@ -107,7 +109,8 @@ template <void* (*Slow)(bin*, std::size_t), void* (*Huge)(std::size_t)>
   if (page >= space.pages) [[unlikely]]
     return release_rare(block);
   bin* const b = space.owner[page];
-  const auto offset = reinterpret_cast<std::uintptr_t>(b) - reinterpret_cast<std::uintptr_t>(current);
+  const auto offset =
+      reinterpret_cast<std::uintptr_t>(b) - reinterpret_cast<std::uintptr_t>(current);
   if (offset >= sizeof(bin) * class_count) [[unlikely]]
     return release_other(b, block);
   void** const top = b->top + 1;

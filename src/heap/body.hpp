@@ -12,34 +12,34 @@
 
 /// A heap's own memory: its bins (thread caches), its slabs' heads, its outgoing remote frees.
 ///
-/// A bin is a stack of pointers to free blocks. Nothing is written into the blocks, so a stray write
-/// of the program cannot reach the heap's structure, and refilling touches no block.
+/// A bin is a stack of pointers to free blocks. Nothing is written into the blocks, so a stray
+/// write of the program cannot reach the heap's structure, and refilling touches no block.
 ///
 ///     base          top                end
 ///      v             v                  v
 ///     [ ][ p ][ p ][ p ][   ][   ][   ]       top == base: empty; free pushes while top < end
 ///
-/// malloc has one test: `grant`, the number of allocations until something must happen, counts down.
-/// It is never more than the stack holds, and only frees change the stack otherwise, so it also says
-/// "not empty". When it runs out the slow path looks at the stack again (most often nothing is needed
-/// and a new grant begins), which gives exact counts of allocations and lets a sampler end a grant at
-/// a byte count, at no instruction of the fast path.
+/// malloc has one test: `grant`, the number of allocations until something must happen, counts
+/// down. It is never more than the stack holds, and only frees change the stack otherwise, so it
+/// also says "not empty". When it runs out the slow path looks at the stack again (most often
+/// nothing is needed and a new grant begins), which gives exact counts of allocations and lets a
+/// sampler end a grant at a byte count, at no instruction of the fast path.
 namespace acre::heaps {
 
 struct alignas(128) bin {
-  void** top;                  ///< the next block is *top, if top != base
-  void** end;                  ///< the last slot there is
-  std::int32_t grant;          ///< allocations until the slow path must look; see above
-  std::uint32_t slab_pages;    ///< pages of the class's slabs; guarded by the heap's lock
-  std::uint64_t granted;       ///< allocations granted since the start, with those left in `grant`
+  void** top;                ///< the next block is *top, if top != base
+  void** end;                ///< the last slot there is
+  std::int32_t grant;        ///< allocations until the slow path must look; see above
+  std::uint32_t slab_pages;  ///< pages of the class's slabs; guarded by the heap's lock
+  std::uint64_t granted;     ///< allocations granted since the start, with those left in `grant`
   void** base;
-  run_index partial;           ///< first of the slabs with free slots; guarded by the heap's lock
-  std::uint16_t pressure;      ///< refills and flushes since the bin was set up or found idle
-  std::uint8_t low;            ///< a stack of at most so many is refilled when its grant ends
-  bool busy;                   ///< pressure has shown that more blocks are worth caching
-  std::uint64_t seen_bytes;    ///< sum of the sizes asked for on the slow path
+  run_index partial;         ///< first of the slabs with free slots; guarded by the heap's lock
+  std::uint16_t pressure;    ///< refills and flushes since the bin was set up or found idle
+  std::uint8_t low;          ///< a stack of at most so many is refilled when its grant ends
+  bool busy;                 ///< pressure has shown that more blocks are worth caching
+  std::uint64_t seen_bytes;  ///< sum of the sizes asked for on the slow path
   std::uint32_t seen_count;
-  std::uint32_t stamp;         ///< what `allocations` was when the sweep last came by
+  std::uint32_t stamp;  ///< what `allocations` was when the sweep last came by
   void* first[8];
 };
 static_assert(sizeof(bin) == 128);
@@ -68,7 +68,8 @@ inline constexpr std::size_t spare_slab_pages_max = 4;
 }
 inline constexpr std::size_t stack_words = [] {
   std::size_t words = 0;
-  for (const class_shape& shape : class_shapes) words += stack_words_of(shape);
+  for (const class_shape& shape : class_shapes)
+    words += stack_words_of(shape);
   return words;
 }();
 
@@ -78,7 +79,8 @@ enum class body_kind : std::uint8_t {
   object,  ///< used under its lock; limited, and destroyed whole
 };
 
-/// Invariant:      aligned to `body_bytes`, so that a bin's address leads to it. A body made of zero bytes
+/// Invariant:      aligned to `body_bytes`, so that a bin's address leads to it. A body made of
+/// zero bytes
 ///                 is valid and empty (a bin is set up at its first use), so that a thread's heap
 ///                 touches only the pages it needs.
 /// Thread-safety:  bins and batches belong to the owner thread, or for the other kinds to whoever
@@ -87,17 +89,19 @@ struct alignas(body_bytes) heap_body {
   // Touched by other threads.
   os::lock lock;
   std::atomic<std::size_t> pages{0};  ///< pages of slabs and large blocks held
-  alignas(64) std::int64_t bytes_until_event = 0;  ///< see hooks.hpp; counts only while hooks are set
-  std::int64_t used_delta = 0;  ///< bytes taken from slabs, not yet added to the common count
-  heap_body* next_all = nullptr;    ///< guarded by the registry's lock
-  heap_body* next_idle = nullptr;   ///< guarded by the registry's lock
-  bool idle = false;                ///< guarded by the registry's lock
-  bool retired = false;             ///< a destroyed heap object; guarded by the registry's lock
+  alignas(64) std::int64_t bytes_until_event =
+      0;                           ///< see hooks.hpp; counts only while hooks are set
+  std::int64_t used_delta = 0;     ///< bytes taken from slabs, not yet added to the common count
+  heap_body* next_all = nullptr;   ///< guarded by the registry's lock
+  heap_body* next_idle = nullptr;  ///< guarded by the registry's lock
+  bool idle = false;               ///< guarded by the registry's lock
+  bool retired = false;            ///< a destroyed heap object; guarded by the registry's lock
   body_kind kind = body_kind::thread;
-  run_index spare_slabs[spare_slab_pages_max] = {};  ///< by length: runs kept for the next slab; guarded by lock
-  std::size_t spare_pages = 0;                       ///< pages of these; guarded by lock
-  run_index owned = 0;              ///< object: all its runs; guarded by lock
-  std::size_t limit_pages = 0;      ///< object: 0 is none
+  run_index spare_slabs[spare_slab_pages_max] =
+      {};                       ///< by length: runs kept for the next slab; guarded by lock
+  std::size_t spare_pages = 0;  ///< pages of these; guarded by lock
+  run_index owned = 0;          ///< object: all its runs; guarded by lock
+  std::size_t limit_pages = 0;  ///< object: 0 is none
   std::uint64_t used_bins[(class_count + 63) / 64] = {};  ///< bins that are set up
   unsigned sweep_at = 0;  ///< the class at which the sweep goes on; see allocate.cpp
   std::atomic<std::size_t> large_allocations{0};

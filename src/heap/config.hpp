@@ -14,7 +14,7 @@ enum class huge_policy : std::uint8_t { never, large, always };
 /// Written by whoever builds the heap into something (the preload library from ACRE_OPTIONS) before
 /// threads start; every field may be read at any time, so each is a relaxed atomic.
 struct settings {
-  std::atomic<std::int64_t> purge_delay_ms{250};  ///< negative: never
+  std::atomic<std::int64_t> purge_delay_ms{250};   ///< negative: never
   std::atomic<std::size_t> memory_limit_bytes{0};  ///< 0: none
   std::atomic<bool> background{true};
   std::atomic<bool> abort_on_misuse{true};

@@ -13,8 +13,8 @@
 #include <signal.h>
 #include <sys/single_threaded.h>
 
-// glibc's lock of the list of open streams; recursive. fork takes it after all handlers and may wait
-// long for it. Weak: other C libraries have none.
+// glibc's lock of the list of open streams; recursive. fork takes it after all handlers and may
+// wait long for it. Weak: other C libraries have none.
 extern "C" {
 [[gnu::weak]] void _IO_list_lock();
 [[gnu::weak]] void _IO_list_unlock();
@@ -29,10 +29,10 @@ namespace {
 
 /// Parked runs by length, linked by `page_run::next`; the last list takes all that are longer.
 ///
-/// While a fork waits for a lock of libc's, other threads may allocate and free the same sizes for as
-/// long as they like: what they park is what they take next, so that the lane is not used up.
-/// A head is a run below a count of changes, which keeps a pop from mistaking a list that changed
-/// and changed back. Pushed with release, taken with acquire.
+/// While a fork waits for a lock of libc's, other threads may allocate and free the same sizes for
+/// as long as they like: what they park is what they take next, so that the lane is not used up. A
+/// head is a run below a count of changes, which keeps a pop from mistaking a list that changed and
+/// changed back. Pushed with release, taken with acquire.
 constexpr std::size_t parked_lists = 257;
 constinit std::atomic<std::uint64_t> parked_runs[parked_lists]{};
 
@@ -136,7 +136,8 @@ constinit std::uint64_t signals_before = 0;
 void before_fork_alone() noexcept {
   std::uint64_t all = ~std::uint64_t{0};
   std::uint64_t before = 0;
-  os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::as_long(&all), os::as_long(&before), sizeof before);
+  os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::as_long(&all), os::as_long(&before),
+                  sizeof before);
   signals_before = before;
   alone = true;
   fork_pending.store(1, std::memory_order_seq_cst);
@@ -152,12 +153,14 @@ void after_fork_alone() noexcept {
 
 }  // namespace
 
-void release_all_parked() noexcept { release_parked(); }
+void release_all_parked() noexcept {
+  release_parked();
+}
 
 void before_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   if (__libc_single_threaded != 0) return before_fork_alone();
-  // fork takes it after this handler and may wait long for it; so the heap is closed only once it is
-  // held, in glibc's own order.
+  // fork takes it after this handler and may wait long for it; so the heap is closed only once it
+  // is held, in glibc's own order.
   if (_IO_list_lock != nullptr && _IO_list_unlock != nullptr) _IO_list_lock();
   lock_heaps_for_fork();
   process_pages.lock_for_fork();
@@ -183,8 +186,10 @@ void after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
     reset_purger_after_fork();
     return after_fork_alone();
   }
-  // What other threads parked while the kernel copied the pages is not to be trusted; it stays live.
-  for (auto& list : parked_runs) list.store(0, std::memory_order_relaxed);
+  // What other threads parked while the kernel copied the pages is not to be trusted; it stays
+  // live.
+  for (auto& list : parked_runs)
+    list.store(0, std::memory_order_relaxed);
   parked_batches.store(nullptr, std::memory_order_relaxed);
   fork_pending.store(0, std::memory_order_seq_cst);
   process_pages.unlock_after_fork_in_child();
@@ -210,12 +215,16 @@ void page_heap::lock_for_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   const std::size_t start = frontier_.load(std::memory_order_relaxed);
   lane_start_ = start;
   lane_first_run_ = run_count_.load(std::memory_order_relaxed);
-  // Under an address space limit pages are mapped stepwise; then the lane is as long as the limit allows.
-  for (std::size_t pages = fork_lane_pages; pages >= 64 && !commit_up_to(start + pages);) pages /= 2;
+  // Under an address space limit pages are mapped stepwise; then the lane is as long as the limit
+  // allows.
+  for (std::size_t pages = fork_lane_pages; pages >= 64 && !commit_up_to(start + pages);)
+    pages /= 2;
   lane_end_ = std::max(start, std::min(start + fork_lane_pages, committed_pages()));
 }
 
-void page_heap::wake_waiters() noexcept { lock_.wake_all(); }
+void page_heap::wake_waiters() noexcept {
+  lock_.wake_all();
+}
 
 /// Pages past the frontier, taken by compare-exchange while another thread is forking.
 page_grant page_heap::allocate_in_fork_lane(const page_request& request) noexcept {

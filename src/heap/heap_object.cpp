@@ -76,8 +76,7 @@ void* allocate_from_object(heap_body& heap, std::size_t size_bytes,
 }
 
 void free_to_object(heap_body& heap, void* block) noexcept {
-  const bool small = block != nullptr && space.contains(block) &&
-                     object_owns(heap, block) &&
+  const bool small = block != nullptr && space.contains(block) && object_owns(heap, block) &&
                      !is_large_marker(space.owner[space.page_of(block)]);
   if (!small) return release(block);
   const os::hold guard(heap.lock);
@@ -94,11 +93,11 @@ bool object_owns(const heap_body& heap, const void* address) noexcept {
 
 object_counts count_object(heap_body& heap) noexcept {
   const os::hold guard(heap.lock);
-  object_counts counts{.allocations = heap.large_allocations.load(std::memory_order_relaxed),
-                       .live_blocks = heap.large_live.load(std::memory_order_relaxed),
-                       .live_bytes = heap.large_live_pages.load(std::memory_order_relaxed) *
-                                     page_bytes,
-                       .committed_bytes = heap.pages.load(std::memory_order_relaxed) * page_bytes};
+  object_counts counts{
+      .allocations = heap.large_allocations.load(std::memory_order_relaxed),
+      .live_blocks = heap.large_live.load(std::memory_order_relaxed),
+      .live_bytes = heap.large_live_pages.load(std::memory_order_relaxed) * page_bytes,
+      .committed_bytes = heap.pages.load(std::memory_order_relaxed) * page_bytes};
   for_each_used_bin(heap, [&](bin& b) {
     counts.allocations += b.granted - static_cast<std::uint64_t>(std::max(b.grant, 0));
     counts.live_blocks -= cached(b);

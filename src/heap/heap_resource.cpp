@@ -11,7 +11,9 @@ using heaps::heap_body;
 
 namespace {
 
-heap_body& body(void* state) noexcept { return *static_cast<heap_body*>(state); }
+heap_body& body(void* state) noexcept {
+  return *static_cast<heap_body*>(state);
+}
 
 }  // namespace
 
@@ -20,19 +22,25 @@ heap::heap(const heap_options& options)
   if (state_ == nullptr) throw std::bad_alloc();
 }
 
-heap::~heap() { heaps::destroy_object(body(state_)); }
+heap::~heap() {
+  heaps::destroy_object(body(state_));
+}
 
 void* heap::try_allocate(std::size_t size_bytes, std::size_t alignment) noexcept {
   return heaps::allocate_from_object(body(state_), size_bytes, alignment);
 }
 
-void heap::release() noexcept { heaps::release_object(body(state_)); }
+void heap::release() noexcept {
+  heaps::release_object(body(state_));
+}
 
 bool heap::owns(const void* block) const noexcept {
   return heaps::object_owns(body(state_), block);
 }
 
-std::string_view heap::name() const noexcept { return body(state_).name; }
+std::string_view heap::name() const noexcept {
+  return body(state_).name;
+}
 
 heap_statistics heap::statistics() const noexcept {
   const heaps::object_counts counts = heaps::count_object(body(state_));

@@ -19,7 +19,8 @@ struct hooks {
 };
 
 /// Null or a table that lives for ever; set before threads start.
-/// acquire on every slow path pairs with the release of whoever sets it, so the fields are seen whole.
+/// acquire on every slow path pairs with the release of whoever sets it, so the fields are seen
+/// whole.
 inline constinit std::atomic<const hooks*> active_hooks{nullptr};
 
 }  // namespace acre::heaps

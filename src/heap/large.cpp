@@ -26,7 +26,9 @@ constexpr std::size_t huge_block_pages_max = 32 * huge_page_pages;
 /// From here moving pages is cheaper than copying them.
 constexpr std::size_t move_pages_min = 64;
 
-run_index run_at(const void* block) noexcept { return space.run_of_page[space.page_of(block)]; }
+run_index run_at(const void* block) noexcept {
+  return space.run_of_page[space.page_of(block)];
+}
 
 void advise(std::size_t first, std::size_t count) noexcept {
   const huge_policy policy = config.huge.load(std::memory_order_relaxed);
@@ -55,9 +57,8 @@ large_block allocate_large(heap_body& owner, std::size_t size_bytes,
   if (size_bytes > PTRDIFF_MAX || alignment_bytes > PTRDIFF_MAX) return {};
   const std::size_t count = base::divide_up(size_bytes, page_bytes);
   if (!within_limit(owner, count)) return {};
-  const page_grant grant =
-      process_pages.allocate({.pages = count,
-                      .alignment_pages = std::max(alignment_bytes / page_bytes, std::size_t{1})});
+  const page_grant grant = process_pages.allocate(
+      {.pages = count, .alignment_pages = std::max(alignment_bytes / page_bytes, std::size_t{1})});
   if (grant.run == 0) return {};
   const std::size_t first = space.runs[grant.run].page;
   if (owner.kind == body_kind::object) {
@@ -116,8 +117,7 @@ void* move_large(run_index run, std::size_t count) noexcept {
     if (grant.run == 0) return nullptr;
   }
   const std::size_t page = space.runs[grant.run].page;
-  if (!os::move_pages(space.address_of(old_page), space.address_of(page),
-                      old_count * page_bytes)) {
+  if (!os::move_pages(space.address_of(old_page), space.address_of(page), old_count * page_bytes)) {
     process_pages.release_clean(grant.run);
     return nullptr;
   }

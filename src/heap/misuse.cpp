@@ -16,11 +16,16 @@ namespace {
 
 std::string_view name_of(misuse kind) noexcept {
   switch (kind) {
-    case misuse::double_free: return "double free";
-    case misuse::interior: return "free of a pointer that is not the start of a block";
-    case misuse::not_ours: return "free of a pointer that is not of this heap";
-    case misuse::never_allocated: return "free of a pointer into free memory or inside a large block";
-    case misuse::wrong_size: return "free with a wrong size";
+    case misuse::double_free:
+      return "double free";
+    case misuse::interior:
+      return "free of a pointer that is not the start of a block";
+    case misuse::not_ours:
+      return "free of a pointer that is not of this heap";
+    case misuse::never_allocated:
+      return "free of a pointer into free memory or inside a large block";
+    case misuse::wrong_size:
+      return "free with a wrong size";
   }
   return "misuse";
 }

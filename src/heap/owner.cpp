@@ -31,7 +31,8 @@ owner_facts owner_of(const void* address) noexcept {
   // The first page of a large block, or one inside: its record is at most a landmark back.
   for (std::size_t back = 0; back <= landmark_pages && back <= page; ++back) {
     const page_run& run = space.runs[space.run_of_page[page - back]];
-    if (state_of(run) == run_state::none || run.page > page || page - run.page >= run.pages) continue;
+    if (state_of(run) == run_state::none || run.page > page || page - run.page >= run.pages)
+      continue;
     if (state_of(run) != run_state::large) break;
     return {.kind = owner_kind::large,
             .block = space.address_of(run.page),

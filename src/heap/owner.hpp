@@ -14,8 +14,8 @@ struct owner_facts {
 };
 
 /// What holds `address`; safe for any address. A block waiting in a cache counts as live.
-/// Takes no lock: for an address whose block is being freed or allocated meanwhile, the answer is one
-/// of the two.
+/// Takes no lock: for an address whose block is being freed or allocated meanwhile, the answer is
+/// one of the two.
 [[nodiscard]] owner_facts owner_of(const void* address) noexcept;
 
 }  // namespace acre::heaps

@@ -180,8 +180,7 @@ run_index page_heap::trim_to(run_index run, const page_request& request, run_sta
 }
 
 run_index page_heap::take_free(run_state kind, const page_request& request) noexcept {
-  const run_index run =
-      best_fit(lists_of(kind), request.pages + request.alignment_pages - 1);
+  const run_index run = best_fit(lists_of(kind), request.pages + request.alignment_pages - 1);
   if (run == 0) return 0;
   unlink(run);
   set_state(space.runs[run], run_state::held);
@@ -374,8 +373,12 @@ void page_heap::give_back(run_index run, run_state state) noexcept {
   lock_.release();
 }
 
-void page_heap::release(run_index run) noexcept { give_back(run, run_state::dirty); }
-void page_heap::release_clean(run_index run) noexcept { give_back(run, run_state::clean); }
+void page_heap::release(run_index run) noexcept {
+  give_back(run, run_state::dirty);
+}
+void page_heap::release_clean(run_index run) noexcept {
+  give_back(run, run_state::clean);
+}
 
 bool page_heap::extend(run_index run, std::size_t pages) noexcept {
   if (!lock_.acquire_unless(fork_pending)) return false;
@@ -471,7 +474,8 @@ bool page_heap::check_invariants() noexcept {
     const page_run& r = space.runs[run];
     if (run == 0 || r.page != page || r.pages == 0 || state_of(r) == run_state::none) return false;
     if (space.run_of_page[page + r.pages - 1] != run) return false;
-    (state_of(r) == run_state::dirty ? dirty : live) += state_of(r) == run_state::clean ? 0 : r.pages;
+    (state_of(r) == run_state::dirty ? dirty : live) +=
+        state_of(r) == run_state::clean ? 0 : r.pages;
     page += r.pages;
   }
   return live == live_ + skipped_ && dirty == dirty_.load(std::memory_order_relaxed);

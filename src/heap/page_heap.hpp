@@ -12,10 +12,10 @@
 /// The process-wide store of free page runs.
 ///
 /// A freed run stays resident ("dirty") and is used again first. It goes back to the kernel in two
-/// cases only: when pages that are not resident ("clean") are about to be taken while dirty ones lie
-/// idle, as many dirty ones are purged first ("purge on growth": the peak never exceeds what was
-/// resident before, at almost no system call in a steady state); and when nobody needed a dirty page
-/// for a while (`purge_unneeded`, called by the purging thread).
+/// cases only: when pages that are not resident ("clean") are about to be taken while dirty ones
+/// lie idle, as many dirty ones are purged first ("purge on growth": the peak never exceeds what
+/// was resident before, at almost no system call in a steady state); and when nobody needed a dirty
+/// page for a while (`purge_unneeded`, called by the purging thread).
 ///
 /// Equation: every page below the frontier is live (slab, large, held), dirty, clean, or skipped.
 namespace acre::heaps {
@@ -35,7 +35,7 @@ struct page_request {
 };
 
 struct page_grant {
-  run_index run = 0;       ///< 0: out of memory
+  run_index run = 0;        ///< 0: out of memory
   bool reads_zero = false;  ///< every page reads as zero
 };
 
@@ -82,7 +82,8 @@ class page_heap {
     return dirty_.load(std::memory_order_relaxed);
   }
 
-  [[nodiscard]] bool ready() noexcept ACRE_EXCLUDES(lock_);  ///< reserves the space at the first call
+  [[nodiscard]] bool ready() noexcept
+      ACRE_EXCLUDES(lock_);  ///< reserves the space at the first call
 
   /// Walks every run; false when an invariant is broken.
   [[nodiscard]] bool check_invariants() noexcept ACRE_EXCLUDES(lock_);
@@ -146,7 +147,8 @@ class page_heap {
   std::size_t purge_locked(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index largest_dirty(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   void add_dirty(std::ptrdiff_t pages) noexcept ACRE_REQUIRES(lock_);
-  /// Pages that will be given back at once do not make a peak: else a chain of moves would raise it.
+  /// Pages that will be given back at once do not make a peak: else a chain of moves would raise
+  /// it.
   void note_peak(std::size_t replaced_pages) noexcept ACRE_REQUIRES(lock_);
   void give_back(run_index run, run_state state) noexcept ACRE_EXCLUDES(lock_);
   void cut(run_index run, std::size_t pages, run_state rest) noexcept ACRE_EXCLUDES(lock_);
@@ -162,7 +164,7 @@ class page_heap {
   std::size_t spare_count_ ACRE_GUARDED_BY(lock_) = 0;
   std::size_t live_ ACRE_GUARDED_BY(lock_) = 0;
   std::size_t resident_peak_ ACRE_GUARDED_BY(lock_) = 0;  ///< most of live + dirty so far
-  std::size_t dirty_low_ ACRE_GUARDED_BY(lock_) = 0;  ///< fewest dirty pages since the last tick
+  std::size_t dirty_low_ ACRE_GUARDED_BY(lock_) = 0;   ///< fewest dirty pages since the last tick
   bool purge_refused_ ACRE_GUARDED_BY(lock_) = false;  ///< madvise failed: memory is locked
   std::atomic<std::size_t> dirty_{0};  ///< written under lock_; read anywhere as a hint, relaxed
 

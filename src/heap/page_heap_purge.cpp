@@ -119,7 +119,8 @@ void page_heap::shrink_table() noexcept {
     move_record(last, new_run());
   }
   last = count - 1;
-  while (state_of(space.runs[last]) == run_state::none) --last;
+  while (state_of(space.runs[last]) == run_state::none)
+    --last;
   run_count_.store(last + 1, std::memory_order_relaxed);
   list_spare_runs(last + 1);
   auto* const table = reinterpret_cast<std::byte*>(space.runs);
@@ -136,7 +137,8 @@ std::size_t page_heap::purge_unneeded(os::lock& gate) noexcept {
   // An eighth stays, so that a slow ebb is not followed page by page; small rests go at once.
   constexpr std::size_t small_rest = 64;
   const std::size_t stays = unneeded > small_rest * 8 ? unneeded / 8 : 0;
-  const std::size_t purged = unneeded > stays ? purge_down_to(dirty - (unneeded - stays), &gate) : 0;
+  const std::size_t purged =
+      unneeded > stays ? purge_down_to(dirty - (unneeded - stays), &gate) : 0;
   enter(&gate);
   dirty_low_ = dirty_.load(std::memory_order_relaxed);
   // What was resident once is not a reason to grow again.

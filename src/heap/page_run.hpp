@@ -29,22 +29,22 @@ struct alignas(64) page_run {
   std::uint64_t free_bits[4];  ///< slab: bit i is 1 while slot i is free and in no cache
   run_index next;              ///< of the list the run is on
   run_index previous;
-  std::uint32_t page;   ///< first page, counted from the start of the space
-  std::uint32_t pages;  ///< length
+  std::uint32_t page;    ///< first page, counted from the start of the space
+  std::uint32_t pages;   ///< length
   run_index owned_next;  ///< list of all runs of a heap object
   run_index owned_previous;
-  std::uint16_t free_count;  ///< slab: number of bits set
+  std::uint16_t free_count;   ///< slab: number of bits set
   std::uint16_t block_count;  ///< slab: slots there are
-  std::uint8_t size_class;   ///< slab
+  std::uint8_t size_class;    ///< slab
   run_state state;
   bool listed;     ///< slab: on its class's list of slabs with free slots
   bool was_clean;  ///< large: pages beyond those touched may still read as zero
 };
 static_assert(sizeof(page_run) == 64);
 
-/// The state of a run, read or written without the lock that guards the rest of its record: the page
-/// heap looks at neighbours, which a heap may turn from slab to spare run and back meanwhile. Relaxed:
-/// neither of these is free, and what is free changes under the page heap's lock alone.
+/// The state of a run, read or written without the lock that guards the rest of its record: the
+/// page heap looks at neighbours, which a heap may turn from slab to spare run and back meanwhile.
+/// Relaxed: neither of these is free, and what is free changes under the page heap's lock alone.
 [[nodiscard]] inline run_state state_of(const page_run& run) noexcept {
   return std::atomic_ref(const_cast<run_state&>(run.state)).load(std::memory_order_relaxed);
 }

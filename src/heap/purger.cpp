@@ -73,14 +73,20 @@ unsigned long purge_now(unsigned long keep_pages) noexcept {
   return process_pages.purge_down_to(keep_pages);
 }
 
-bool drop_all_empty_slabs() noexcept { return try_each_heap(drop_empty, nullptr); }
+bool drop_all_empty_slabs() noexcept {
+  return try_each_heap(drop_empty, nullptr);
+}
 
 void reset_purger_after_fork() noexcept {
   thread.reset();
   gate.reset();
 }
 
-void stop_purger() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS { gate.acquire(); }
-void let_purger_go() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS { gate.release(); }
+void stop_purger() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  gate.acquire();
+}
+void let_purger_go() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  gate.release();
+}
 
 }  // namespace acre::heaps

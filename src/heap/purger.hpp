@@ -15,7 +15,8 @@ void purge_later() noexcept;
 /// `keep_pages`. Returns the pages purged.
 unsigned long purge_now(unsigned long keep_pages) noexcept;
 
-/// Makes free pages of the empty slabs of all heaps that are not in use. False when the registry is.
+/// Makes free pages of the empty slabs of all heaps that are not in use. False when the registry
+/// is.
 bool drop_all_empty_slabs() noexcept;
 
 /// In the child of a fork, which has no purging thread.

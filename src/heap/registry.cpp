@@ -75,13 +75,13 @@ void thread_exits(void* value) noexcept {
 heap_body* new_body(body_kind kind) noexcept ACRE_REQUIRES(registry_lock) {
   constexpr std::size_t count = body_bytes / page_bytes;
   const page_grant grant = process_pages.allocate({.pages = count,
-                                           .alignment_pages = count,
-                                           .state = run_state::held,
-                                           .source = page_source::clean_only});
+                                                   .alignment_pages = count,
+                                                   .state = run_state::held,
+                                                   .source = page_source::clean_only});
   if (grant.run == 0) return nullptr;
   // Only what is not zero is written, so that one page is touched.
-  auto* const heap = std::launder(
-      reinterpret_cast<heap_body*>(space.address_of(space.runs[grant.run].page)));
+  auto* const heap =
+      std::launder(reinterpret_cast<heap_body*>(space.address_of(space.runs[grant.run].page)));
   heap->kind = kind;
   heap->next_all = all_heaps;
   all_heaps = heap;
@@ -168,12 +168,14 @@ void retire_object_heap(heap_body& heap) noexcept {
 
 void for_each_heap(void (*visit)(heap_body&, void*), void* context) noexcept {
   const os::hold guard(registry_lock);
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) visit(*heap, context);
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all)
+    visit(*heap, context);
 }
 
 bool try_each_heap(void (*visit)(heap_body&, void*), void* context) noexcept {
   if (!registry_lock.try_acquire()) return false;
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) visit(*heap, context);
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all)
+    visit(*heap, context);
   registry_lock.release();
   return true;
 }
@@ -190,16 +192,18 @@ std::size_t retired_allocations() noexcept {
 
 void lock_heaps_for_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   registry_lock.acquire();
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) heap->lock.acquire();
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all)
+    heap->lock.acquire();
 }
 
 void wake_heap_waiters() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) heap->lock.wake_all();
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all)
+    heap->lock.wake_all();
   registry_lock.wake_all();
 }
 
 void unlock_heaps_after_fork_in_parent() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) 
+  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all)
     heap->lock.release();
   registry_lock.release();
 }
@@ -215,7 +219,8 @@ void unlock_heaps_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS 
       b.grant = 0;
       b.top = b.base;
     });
-    for (remote_batch& batch : heap->batches) batch.count = 0;
+    for (remote_batch& batch : heap->batches)
+      batch.count = 0;
     heap->idle = true;
     heap->next_idle = idle_heaps;
     idle_heaps = heap;

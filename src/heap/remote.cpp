@@ -51,7 +51,9 @@ void free_remote(heap_body& from, bin& owner, void* block) noexcept {
     send(batch);
 }
 
-void free_direct(bin& owner, void* block) noexcept { give_blocks(*body_of(&owner), &block, 1); }
+void free_direct(bin& owner, void* block) noexcept {
+  give_blocks(*body_of(&owner), &block, 1);
+}
 
 void send_all_batches(heap_body& heap) noexcept {
   for (remote_batch& batch : heap.batches)

@@ -5,8 +5,8 @@
 /// Frees of blocks that belong to another heap.
 ///
 /// The pointer is put into a small batch for its owner; a full batch is put into the owner's slabs
-/// under the owner's lock, by the freeing thread itself. So an owner that is idle, or gone, or never
-/// allocates again holds nothing back, and the freed block itself is not touched.
+/// under the owner's lock, by the freeing thread itself. So an owner that is idle, or gone, or
+/// never allocates again holds nothing back, and the freed block itself is not touched.
 namespace acre::heaps {
 
 /// Frees a block of another heap. `from` is the calling thread's own heap.

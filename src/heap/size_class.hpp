@@ -102,7 +102,8 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
 
 inline constexpr auto class_shapes = [] {
   std::array<class_shape, class_count> shapes{};
-  for (unsigned c = 0; c < class_count; ++c) shapes[c] = detail::shape_of(c);
+  for (unsigned c = 0; c < class_count; ++c)
+    shapes[c] = detail::shape_of(c);
   return shapes;
 }();
 

@@ -117,7 +117,8 @@ run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
                            : left >= 64 ? ~std::uint64_t{0}
                                         : (std::uint64_t{1} << static_cast<unsigned>(left)) - 1;
   }
-  for (std::size_t page = 0; page < slab.pages; ++page) space.owner[slab.page + page] = &b;
+  for (std::size_t page = 0; page < slab.pages; ++page)
+    space.owner[slab.page + page] = &b;
   b.slab_pages += slab.pages;
   list_slab(b, run);
   return run;
@@ -134,7 +135,8 @@ void drop_slab(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRES(he
   page_run& slab = space.runs[run];
   unlist_slab(b, run);
   b.slab_pages -= slab.pages;
-  for (std::size_t page = 0; page < slab.pages; ++page) space.owner[slab.page + page] = nullptr;
+  for (std::size_t page = 0; page < slab.pages; ++page)
+    space.owner[slab.page + page] = nullptr;
   if (slab.pages > spare_slab_pages_max || heap.spare_pages + slab.pages > spare_pages_max(heap) ||
       heap.kind == body_kind::object)
     return give_pages_back(heap, run);
@@ -145,8 +147,8 @@ void drop_slab(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRES(he
   heap.spare_pages += slab.pages;
 }
 
-/// A slab that became empty goes back, unless it is the last with free slots of its class: a program
-/// that frees and allocates one block would take and give it each time.
+/// A slab that became empty goes back, unless it is the last with free slots of its class: a
+/// program that frees and allocates one block would take and give it each time.
 void slab_is_empty(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   constexpr unsigned kept_pages_max = 4;
   const page_run& slab = space.runs[run];
@@ -193,10 +195,11 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
       // Slots next to each other are most often free together: take stretches of ones.
       while (bits != 0 && left > 0) {
         const auto first = static_cast<unsigned>(std::countr_zero(bits));
-        const auto stretch = std::min<std::size_t>(
-            left, static_cast<std::size_t>(std::countr_one(bits >> first)));
+        const auto stretch =
+            std::min<std::size_t>(left, static_cast<std::size_t>(std::countr_one(bits >> first)));
         std::byte* block = start + (word * 64 + first) * bytes;
-        for (std::size_t i = 0; i < stretch; ++i, block += bytes) *slot-- = block;
+        for (std::size_t i = 0; i < stretch; ++i, block += bytes)
+          *slot-- = block;
         bits &= stretch == 64 ? 0 : ~(((std::uint64_t{1} << stretch) - 1) << first);
         left -= stretch;
       }
@@ -215,8 +218,8 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
 
 namespace {
 
-/// Blocks going back into their slabs. Neighbours in a stack or a batch are most often neighbours in a
-/// slab, so what is known of a slab is held in registers until a block of another slab comes.
+/// Blocks going back into their slabs. Neighbours in a stack or a batch are most often neighbours
+/// in a slab, so what is known of a slab is held in registers until a block of another slab comes.
 /// Requires: the heap's lock is held as long as this lives.
 class slab_filler {
  public:
@@ -296,7 +299,8 @@ class slab_filler {
 
 void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noexcept {
   slab_filler filler(heap);
-  for (std::size_t i = 0; i < count; ++i) filler.add(blocks[i]);
+  for (std::size_t i = 0; i < count; ++i)
+    filler.add(blocks[i]);
   filler.finish();
 }
 
@@ -314,7 +318,8 @@ void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept {
 }
 
 void flush_all(heap_body& heap) noexcept {
-  for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS { flush_oldest(heap, b, cached(b)); });
+  for_each_used_bin(
+      heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS { flush_oldest(heap, b, cached(b)); });
   drop_empty_slabs(heap);
 }
 
@@ -322,8 +327,7 @@ void drop_empty_slabs(heap_body& heap) noexcept {
   for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
     for (run_index run = b.partial; run != 0;) {
       const run_index next = space.runs[run].next;
-      if (space.runs[run].free_count == space.runs[run].block_count)
-        drop_slab(heap, b, run);
+      if (space.runs[run].free_count == space.runs[run].block_count) drop_slab(heap, b, run);
       run = next;
     }
   });

@@ -25,8 +25,8 @@ void set_idle_capacity(bin& b, const class_shape& shape) noexcept;
 std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
     ACRE_REQUIRES(heap.lock);
 
-/// Puts blocks of the heap, of any classes, back into their slabs. A pointer that is free already, or
-/// no block's start, is reported (misuse.hpp) and left alone.
+/// Puts blocks of the heap, of any classes, back into their slabs. A pointer that is free already,
+/// or no block's start, is reported (misuse.hpp) and left alone.
 void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noexcept
     ACRE_REQUIRES(heap.lock);
 

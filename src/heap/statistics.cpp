@@ -26,7 +26,8 @@ void add_heap(heap_body& heap, void* context) noexcept {
   for (const remote_batch& batch : heap.batches)
     for (std::size_t i = 0; i < batch.count; ++i) {
       const bin* const owner = space.owner[space.page_of(batch.blocks[i])];
-      if (owner != nullptr) ++counts.classes[static_cast<std::size_t>(owner - body_of(owner)->bins)].cached;
+      if (owner != nullptr)
+        ++counts.classes[static_cast<std::size_t>(owner - body_of(owner)->bins)].cached;
     }
   counts.large_allocations += heap.large_allocations.load(std::memory_order_relaxed);
   counts.large_live += heap.large_live.load(std::memory_order_relaxed);
@@ -57,14 +58,14 @@ void collect(heap_counts& counts) noexcept {
   const page_counts page_figures = process_pages.counts();
   add_slabs(counts, page_figures.frontier);
   // Moments differ while threads run; a count never wraps.
-  for (class_counts& c : counts.classes) c.cached = std::min(c.cached, c.in_slabs);
+  for (class_counts& c : counts.classes)
+    c.cached = std::min(c.cached, c.in_slabs);
   counts.live_pages = page_figures.live;
   counts.dirty_pages = page_figures.dirty;
   counts.metadata_bytes += page_figures.runs * sizeof(page_run) +
                            page_figures.frontier * (sizeof(bin*) + sizeof(run_index));
   counts.retired_allocations = retired_allocations();
-  counts.peak_bytes =
-      static_cast<std::size_t>(used.peak_bytes.load(std::memory_order_relaxed));
+  counts.peak_bytes = static_cast<std::size_t>(used.peak_bytes.load(std::memory_order_relaxed));
   const thread_counts threads = count_threads();
   counts.threads = threads.now;
   counts.threads_peak = threads.peak;
@@ -81,7 +82,8 @@ namespace {
 bool slab_is_sound(const page_run& slab) noexcept {
   const class_shape& shape = class_shapes[slab.size_class];
   unsigned bits = 0;
-  for (const std::uint64_t word : slab.free_bits) bits += static_cast<unsigned>(std::popcount(word));
+  for (const std::uint64_t word : slab.free_bits)
+    bits += static_cast<unsigned>(std::popcount(word));
   if (bits != slab.free_count || slab.free_count > slab.block_count) return false;
   if (std::size_t{slab.block_count} * shape.bytes > slab.pages * page_bytes) return false;
   const bin* const owner = space.owner[slab.page];
@@ -102,11 +104,10 @@ void check_heap(heap_body& heap, void* context) noexcept {
     const std::size_t bytes = class_bytes(static_cast<unsigned>(&b - heap.bins));
     for (void** slot = b.base + 1; sound && slot <= b.top; ++slot) {
       const page_run& slab = space.runs[space.run_of_page[space.page_of(*slot)]];
-      const auto offset = static_cast<std::size_t>(static_cast<std::byte*>(*slot) -
-                                                   space.address_of(slab.page));
+      const auto offset =
+          static_cast<std::size_t>(static_cast<std::byte*>(*slot) - space.address_of(slab.page));
       const std::size_t index = offset / bytes;
-      sound = offset % bytes == 0 &&
-              (slab.free_bits[index / 64] >> (index % 64) & 1U) == 0;
+      sound = offset % bytes == 0 && (slab.free_bits[index / 64] >> (index % 64) & 1U) == 0;
     }
   });
 }
@@ -123,9 +124,9 @@ const void* find_double_free() noexcept {
     for_each_used_bin(heap, [&](bin& b) {
       for (void** slot = b.base + 1; slot <= b.top; ++slot) {
         page_run& slab = space.runs[space.run_of_page[space.page_of(*slot)]];
-        const auto index = static_cast<std::size_t>(static_cast<std::byte*>(*slot) -
-                                                    space.address_of(slab.page)) /
-                           class_shapes[class_of_bin(heap, b)].bytes;
+        const auto index =
+            static_cast<std::size_t>(static_cast<std::byte*>(*slot) - space.address_of(slab.page)) /
+            class_shapes[class_of_bin(heap, b)].bytes;
         visit(slab.free_bits[index / 64], std::uint64_t{1} << (index % 64), *slot);
       }
     });

@@ -10,9 +10,9 @@ namespace acre::heaps {
 
 struct class_counts {
   std::size_t allocations = 0;
-  std::size_t in_slabs = 0;     ///< slots that are out of the slabs: live, cached or on their way
-  std::size_t cached = 0;       ///< in stacks and batches
-  std::size_t slab_slots = 0;   ///< all slots of all slabs
+  std::size_t in_slabs = 0;    ///< slots that are out of the slabs: live, cached or on their way
+  std::size_t cached = 0;      ///< in stacks and batches
+  std::size_t slab_slots = 0;  ///< all slots of all slabs
   std::size_t seen_bytes = 0, seen_count = 0;  ///< requests seen on slow paths
 
   [[nodiscard]] std::size_t live() const noexcept { return in_slabs - cached; }
@@ -20,8 +20,8 @@ struct class_counts {
 
 /// Counts over all heaps; exact while no thread allocates or frees, else a moment's estimate.
 ///
-/// Equation: frees = allocations - live, since every block is live from its one allocation to its one
-/// free.
+/// Equation: frees = allocations - live, since every block is live from its one allocation to its
+/// one free.
 struct heap_counts {
   std::array<class_counts, class_count> classes{};
   std::size_t large_allocations = 0, large_live = 0, large_live_pages = 0;

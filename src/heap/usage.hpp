@@ -15,8 +15,7 @@ struct usage {
   void add(std::int64_t delta) noexcept {
     const std::int64_t now = bytes.fetch_add(delta, std::memory_order_relaxed) + delta;
     std::int64_t peak = peak_bytes.load(std::memory_order_relaxed);
-    while (now > peak &&
-           !peak_bytes.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
+    while (now > peak && !peak_bytes.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
     }
   }
 };

@@ -32,7 +32,9 @@ bool too_large(std::size_t alignment, std::size_t size_bytes) noexcept {
 
 }  // namespace
 
-void clear_more(void* block, std::size_t bytes) noexcept { std::memset(block, 0, bytes); }
+void clear_more(void* block, std::size_t bytes) noexcept {
+  std::memset(block, 0, bytes);
+}
 
 void* slow(heaps::bin* b, std::size_t size_bytes) noexcept {
   if (heaps::renew_grant(b, size_bytes)) [[likely]]
@@ -46,7 +48,8 @@ void* slower(heaps::bin* b, std::size_t size_bytes) noexcept {
   void* block = heaps::allocate_slow(b, size_bytes);
   if (block == nullptr && reclaim()) block = heaps::allocate_any(size_bytes);
   // A free slot of a larger class is better than none.
-  for (unsigned c = heaps::class_of(size_bytes) + 1; block == nullptr && c < heaps::class_count; ++c)
+  for (unsigned c = heaps::class_of(size_bytes) + 1; block == nullptr && c < heaps::class_count;
+       ++c)
     block = heaps::allocate_any(heaps::class_bytes(c));
   return or_no_memory(block);
 }

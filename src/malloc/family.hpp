@@ -11,8 +11,8 @@
 #include <emmintrin.h>
 #endif
 
-/// The malloc family as inline functions, so that each set of exported names (acre_malloc …, malloc …)
-/// gets its own copy of the fast path and no call between.
+/// The malloc family as inline functions, so that each set of exported names (acre_malloc …, malloc
+/// …) gets its own copy of the fast path and no call between.
 ///
 /// Contracts: C23, POSIX.1-2024, and glibc's manual where those leave a choice.
 namespace acre::mallocs {
@@ -40,7 +40,9 @@ namespace acre::mallocs {
   auto* const first = static_cast<std::byte*>(block);
 #if defined(__SSE2__)
   const __m128i zero = _mm_setzero_si128();
-  const auto store = [zero](std::byte* at) { _mm_store_si128(reinterpret_cast<__m128i*>(at), zero); };
+  const auto store = [zero](std::byte* at) {
+    _mm_store_si128(reinterpret_cast<__m128i*>(at), zero);
+  };
 #else
   const auto store = [](std::byte* at) { std::memset(at, 0, 16); };
 #endif
@@ -61,8 +63,8 @@ namespace acre::mallocs {
   if (bytes - 1 >= heaps::small_bytes_max) [[unlikely]]
     return zeroed_slow(bytes);
   const std::size_t last = (bytes - 1) & ~std::size_t{15};
-  auto* const b = reinterpret_cast<heaps::bin*>(
-      reinterpret_cast<std::uintptr_t>(heaps::current) + sizeof(heaps::bin) + last * 8);
+  auto* const b = reinterpret_cast<heaps::bin*>(reinterpret_cast<std::uintptr_t>(heaps::current) +
+                                                sizeof(heaps::bin) + last * 8);
   if (--b->grant < 0) [[unlikely]]
     return zeroed_slow(b, bytes);
   void* const block = heaps::pop(b);
@@ -71,11 +73,15 @@ namespace acre::mallocs {
 }
 
 [[nodiscard]] void* reallocate(void* block, std::size_t size_bytes) noexcept;
-[[nodiscard]] void* reallocate_array(void* block, std::size_t count, std::size_t size_bytes) noexcept;
-/// aligned_alloc and memalign as glibc has them: an alignment that is no power of two is rounded up.
+[[nodiscard]] void* reallocate_array(void* block, std::size_t count,
+                                     std::size_t size_bytes) noexcept;
+/// aligned_alloc and memalign as glibc has them: an alignment that is no power of two is rounded
+/// up.
 [[nodiscard]] void* allocate_aligned(std::size_t alignment, std::size_t size_bytes) noexcept;
-[[nodiscard]] void* allocate_strictly_aligned(std::size_t alignment, std::size_t size_bytes) noexcept;
-[[nodiscard]] int allocate_posix(void** block, std::size_t alignment, std::size_t size_bytes) noexcept;
+[[nodiscard]] void* allocate_strictly_aligned(std::size_t alignment,
+                                              std::size_t size_bytes) noexcept;
+[[nodiscard]] int allocate_posix(void** block, std::size_t alignment,
+                                 std::size_t size_bytes) noexcept;
 [[nodiscard]] void* allocate_pages(std::size_t size_bytes, bool whole_pages) noexcept;
 [[nodiscard]] std::size_t usable(const void* block) noexcept;
 

@@ -4,8 +4,8 @@
 #include "heap/owner.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/purger.hpp"
-#include "heap/remote.hpp"
 #include "heap/registry.hpp"
+#include "heap/remote.hpp"
 #include "heap/size_class.hpp"
 #include "heap/slabs.hpp"
 #include "heap/statistics.hpp"
@@ -39,7 +39,7 @@ int trim(std::size_t keep_bytes) noexcept {
 struct acre_statistics statistics() noexcept {
   heaps::heap_counts counts;
   heaps::collect(counts);
-  struct acre_statistics s {};
+  struct acre_statistics s{};
   s.allocations = counts.large_allocations + counts.retired_allocations;
   s.live_blocks = counts.large_live;
   s.large_allocations = counts.large_allocations;
@@ -79,7 +79,7 @@ int class_statistics(std::size_t index, struct acre_class_statistics& out) noexc
 
 struct acre_mallinfo2 info() noexcept {
   const struct acre_statistics s = statistics();
-  struct acre_mallinfo2 m {};
+  struct acre_mallinfo2 m{};
   m.arena = s.committed_bytes - s.large_live_bytes + s.retained_bytes;
   m.hblks = s.large_live;
   m.hblkhd = s.large_live_bytes;
@@ -106,7 +106,8 @@ void write_stats() noexcept {
   line("acre: free in slabs   ", s.slab_free_bytes);
   line("max mmap bytes   =   ", s.large_live_bytes);
   // Not write(2), where a pending cancellation would end the thread: glibc's is no such point.
-  os::raw_syscall(SYS_write, STDERR_FILENO, os::as_long(out.view().data()), static_cast<long>(out.size()));
+  os::raw_syscall(SYS_write, STDERR_FILENO, os::as_long(out.view().data()),
+                  static_cast<long>(out.size()));
 }
 
 int write_info(int options, std::FILE* stream) noexcept {
@@ -140,19 +141,31 @@ int write_info(int options, std::FILE* stream) noexcept {
 
 struct acre_owner owner(const void* address) noexcept {
   const heaps::owner_facts facts = heaps::owner_of(address);
-  struct acre_owner out {};
+  struct acre_owner out{};
   out.block = facts.block;
   out.block_bytes = facts.block_bytes;
   switch (facts.kind) {
-    case heaps::owner_kind::not_ours: out.kind = ACRE_NOT_OURS; break;
-    case heaps::owner_kind::small_live: out.kind = ACRE_SMALL_LIVE; break;
-    case heaps::owner_kind::small_free: out.kind = ACRE_SMALL_FREE; break;
-    case heaps::owner_kind::large: out.kind = ACRE_LARGE; break;
-    case heaps::owner_kind::unused: out.kind = ACRE_UNUSED; break;
+    case heaps::owner_kind::not_ours:
+      out.kind = ACRE_NOT_OURS;
+      break;
+    case heaps::owner_kind::small_live:
+      out.kind = ACRE_SMALL_LIVE;
+      break;
+    case heaps::owner_kind::small_free:
+      out.kind = ACRE_SMALL_FREE;
+      break;
+    case heaps::owner_kind::large:
+      out.kind = ACRE_LARGE;
+      break;
+    case heaps::owner_kind::unused:
+      out.kind = ACRE_UNUSED;
+      break;
   }
   return out;
 }
 
-int check_invariants() noexcept { return heaps::check_invariants() ? 1 : 0; }
+int check_invariants() noexcept {
+  return heaps::check_invariants() ? 1 : 0;
+}
 
 }  // namespace acre::mallocs

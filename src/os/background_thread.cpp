@@ -2,9 +2,9 @@
 
 #include "os/syscall.hpp"
 
+#include <linux/sched.h>
 #include <signal.h>
 #include <time.h>
-#include <linux/sched.h>
 
 namespace acre::os {
 
@@ -28,8 +28,8 @@ namespace {
 constexpr std::int32_t refusals_max = 16;
 
 /// clone(2) with the entry called on the new stack; returns in the parent only.
-long clone_and_call(unsigned long flags, void* stack_top, std::atomic<std::int32_t>* id,
-                    void* tls, void (*work)() noexcept) noexcept {
+long clone_and_call(unsigned long flags, void* stack_top, std::atomic<std::int32_t>* id, void* tls,
+                    void (*work)() noexcept) noexcept {
   long result = SYS_clone;
   register void* r10 asm("r10") = id;
   register void* r8 asm("r8") = tls;
@@ -77,7 +77,9 @@ bool background_thread::start(void (*work)() noexcept) noexcept {
 
 // Elsewhere, and under sanitizers (whose instrumentation needs thread-local storage), memory comes
 // back by malloc_trim and by growth alone.
-bool background_thread::start(void (*)() noexcept) noexcept { return false; }
+bool background_thread::start(void (*)() noexcept) noexcept {
+  return false;
+}
 
 #endif
 

@@ -14,9 +14,7 @@ namespace acre::os {
 class background_thread {
  public:
   /// Whether the thread is there; only a hint when other threads start it too.
-  [[nodiscard]] bool running() const noexcept {
-    return id_.load(std::memory_order_relaxed) != 0;
-  }
+  [[nodiscard]] bool running() const noexcept { return id_.load(std::memory_order_relaxed) != 0; }
 
   /// Runs `work` in the thread, unless it is running already. False when the kernel refuses;
   /// then it is not tried again for a while.

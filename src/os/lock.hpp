@@ -6,8 +6,8 @@
 #include <atomic>
 #include <cstdint>
 
-#include <time.h>
 #include <linux/futex.h>
+#include <time.h>
 
 namespace acre::os {
 
@@ -37,8 +37,8 @@ class ACRE_CAPABILITY("mutex") lock {
 
   /// Takes the lock, or gives up once `stop` is non-zero.
   ///
-  /// Whoever sets `stop` calls `wake_all` afterwards; a waiter that just missed it looks again within
-  /// two milliseconds.
+  /// Whoever sets `stop` calls `wake_all` afterwards; a waiter that just missed it looks again
+  /// within two milliseconds.
   [[nodiscard]] bool acquire_unless(const std::atomic<std::uint32_t>& stop) noexcept
       ACRE_TRY_ACQUIRE(true) {
     return try_acquire() || wait(&stop);

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cstdint>
 
-#include <time.h>
 #include <linux/mman.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -25,7 +25,7 @@ namespace {
 constexpr long anonymous = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 std::size_t limit_of(int resource) noexcept {
-  struct rlimit limit {};
+  struct rlimit limit{};
   if (failed(raw_syscall(SYS_prlimit64, 0, resource, 0, as_long(&limit)))) return SIZE_MAX;
   return limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : static_cast<std::size_t>(limit.rlim_cur);
 }
@@ -39,9 +39,8 @@ std::byte* map_on_demand(std::size_t size_bytes) noexcept {
 }
 
 bool map_at(std::byte* address, std::size_t size_bytes) noexcept {
-  const long start =
-      raw_syscall(SYS_mmap, as_long(address), static_cast<long>(size_bytes),
-                  PROT_READ | PROT_WRITE, anonymous | MAP_FIXED_NOREPLACE, -1, 0);
+  const long start = raw_syscall(SYS_mmap, as_long(address), static_cast<long>(size_bytes),
+                                 PROT_READ | PROT_WRITE, anonymous | MAP_FIXED_NOREPLACE, -1, 0);
   if (failed(start)) return false;
   if (start == as_long(address)) return true;
   // A kernel before 4.17 takes the address as a hint.
@@ -54,8 +53,8 @@ void unmap(std::byte* address, std::size_t size_bytes) noexcept {
 }
 
 bool purge(std::byte* address, std::size_t size_bytes) noexcept {
-  return !failed(raw_syscall(SYS_madvise, as_long(address), static_cast<long>(size_bytes),
-                             MADV_DONTNEED));
+  return !failed(
+      raw_syscall(SYS_madvise, as_long(address), static_cast<long>(size_bytes), MADV_DONTNEED));
 }
 
 bool move_pages(std::byte* source, std::byte* target, std::size_t size_bytes) noexcept {
@@ -73,7 +72,7 @@ std::size_t address_space_limit() noexcept {
 }
 
 std::size_t physical_memory() noexcept {
-  struct sysinfo info {};
+  struct sysinfo info{};
   if (failed(raw_syscall(SYS_sysinfo, as_long(&info)))) return std::size_t{1} << 34U;
   return static_cast<std::size_t>(info.totalram) * info.mem_unit;
 }

@@ -20,9 +20,10 @@ void unmap(std::byte* address, std::size_t size_bytes) noexcept;
 /// (locked pages): the contents are then unchanged.
 [[nodiscard]] bool purge(std::byte* address, std::size_t size_bytes) noexcept;
 
-/// Moves pages to `target`, which must be mapped and is replaced; `source` stays mapped and reads as
-/// zero (mremap with MREMAP_DONTUNMAP, Linux 5.7). False when refused: nothing has moved.
-[[nodiscard]] bool move_pages(std::byte* source, std::byte* target, std::size_t size_bytes) noexcept;
+/// Moves pages to `target`, which must be mapped and is replaced; `source` stays mapped and reads
+/// as zero (mremap with MREMAP_DONTUNMAP, Linux 5.7). False when refused: nothing has moved.
+[[nodiscard]] bool move_pages(std::byte* source, std::byte* target,
+                              std::size_t size_bytes) noexcept;
 
 /// Asks for transparent huge pages; only advice.
 void advise_huge(std::byte* address, std::size_t size_bytes) noexcept;

@@ -46,7 +46,9 @@ inline long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d 
 #endif
 
 /// Whether a raw result is a failure.
-[[nodiscard]] inline bool failed(long result) noexcept { return result < 0 && result > -4096; }
+[[nodiscard]] inline bool failed(long result) noexcept {
+  return result < 0 && result > -4096;
+}
 
 inline long as_long(const void* pointer) noexcept {
   return static_cast<long>(reinterpret_cast<std::uintptr_t>(pointer));

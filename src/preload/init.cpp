@@ -30,7 +30,8 @@ void apply(const base::option_values& values) noexcept {
   heaps::settings& c = heaps::config;
   constexpr auto order = std::memory_order_relaxed;
   c.purge_delay_ms.store(values.number(option_id::purge_delay_ms), order);
-  c.memory_limit_bytes.store(static_cast<std::size_t>(values.number(option_id::memory_limit)), order);
+  c.memory_limit_bytes.store(static_cast<std::size_t>(values.number(option_id::memory_limit)),
+                             order);
   c.background.store(values.number(option_id::background) != 0, order);
   c.abort_on_misuse.store(values.number(option_id::on_misuse) == 0, order);
   c.huge.store(static_cast<heaps::huge_policy>(values.number(option_id::thp)), order);
@@ -46,7 +47,8 @@ void leave_the_environment() noexcept {
   char* const found = std::strstr(list, "libacre-malloc.so");
   if (found == nullptr) return;
   char* start = found;
-  while (start > list && start[-1] != ':' && start[-1] != ' ') --start;
+  while (start > list && start[-1] != ':' && start[-1] != ' ')
+    --start;
   const char* end = found + std::strcspn(found, ": ");
   if (*end != '\0') ++end;
   std::memmove(start, end, std::strlen(end) + 1);

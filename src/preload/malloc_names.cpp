@@ -10,7 +10,9 @@ namespace mallocs = acre::mallocs;
 
 #define ACRE_EXPORT extern "C" [[gnu::visibility("default")]]
 
-ACRE_EXPORT void* malloc(size_t size_bytes) noexcept { return mallocs::allocate(size_bytes); }
+ACRE_EXPORT void* malloc(size_t size_bytes) noexcept {
+  return mallocs::allocate(size_bytes);
+}
 ACRE_EXPORT void* calloc(size_t count, size_t size_bytes) noexcept {
   return mallocs::allocate_cleared(count, size_bytes);
 }
@@ -20,9 +22,15 @@ ACRE_EXPORT void* realloc(void* block, size_t size_bytes) noexcept {
 ACRE_EXPORT void* reallocarray(void* block, size_t count, size_t size_bytes) noexcept {
   return mallocs::reallocate_array(block, count, size_bytes);
 }
-ACRE_EXPORT void free(void* block) noexcept { acre::heaps::release(block); }
-ACRE_EXPORT void cfree(void* block) noexcept { acre::heaps::release(block); }
-ACRE_EXPORT void free_sized(void* block, size_t) noexcept { acre::heaps::release(block); }
+ACRE_EXPORT void free(void* block) noexcept {
+  acre::heaps::release(block);
+}
+ACRE_EXPORT void cfree(void* block) noexcept {
+  acre::heaps::release(block);
+}
+ACRE_EXPORT void free_sized(void* block, size_t) noexcept {
+  acre::heaps::release(block);
+}
 ACRE_EXPORT void free_aligned_sized(void* block, size_t, size_t) noexcept {
   acre::heaps::release(block);
 }
@@ -41,13 +49,21 @@ ACRE_EXPORT void* valloc(size_t size_bytes) noexcept {
 ACRE_EXPORT void* pvalloc(size_t size_bytes) noexcept {
   return mallocs::allocate_pages(size_bytes, true);
 }
-ACRE_EXPORT size_t malloc_usable_size(void* block) noexcept { return mallocs::usable(block); }
-ACRE_EXPORT int malloc_trim(size_t keep_bytes) noexcept { return mallocs::trim(keep_bytes); }
-ACRE_EXPORT void malloc_stats() noexcept { mallocs::write_stats(); }
+ACRE_EXPORT size_t malloc_usable_size(void* block) noexcept {
+  return mallocs::usable(block);
+}
+ACRE_EXPORT int malloc_trim(size_t keep_bytes) noexcept {
+  return mallocs::trim(keep_bytes);
+}
+ACRE_EXPORT void malloc_stats() noexcept {
+  mallocs::write_stats();
+}
 ACRE_EXPORT int malloc_info(int options, FILE* stream) noexcept {
   return mallocs::write_info(options, stream);
 }
-ACRE_EXPORT struct acre_mallinfo2 mallinfo2() noexcept { return mallocs::info(); }
+ACRE_EXPORT struct acre_mallinfo2 mallinfo2() noexcept {
+  return mallocs::info();
+}
 
 /// As glibc's: the fields are ints and wrap. Same layout as <malloc.h>'s struct mallinfo.
 struct mallinfo_ints {
@@ -56,10 +72,12 @@ struct mallinfo_ints {
 ACRE_EXPORT mallinfo_ints mallinfo() noexcept {
   const struct acre_mallinfo2 m = mallocs::info();
   const auto narrow = [](size_t value) { return static_cast<int>(value); };
-  return {narrow(m.arena),   narrow(m.ordblks), narrow(m.smblks),   narrow(m.hblks),
-          narrow(m.hblkhd),  narrow(m.usmblks), narrow(m.fsmblks),  narrow(m.uordblks),
+  return {narrow(m.arena),    narrow(m.ordblks), narrow(m.smblks),  narrow(m.hblks),
+          narrow(m.hblkhd),   narrow(m.usmblks), narrow(m.fsmblks), narrow(m.uordblks),
           narrow(m.fordblks), narrow(m.keepcost)};
 }
 
 /// Every parameter of glibc's is accepted and none has a meaning here: 1 is "done".
-ACRE_EXPORT int mallopt(int, int) noexcept { return 1; }
+ACRE_EXPORT int mallopt(int, int) noexcept {
+  return 1;
+}

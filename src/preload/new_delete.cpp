@@ -82,7 +82,8 @@ namespace {
 
 void* new_aligned(std::size_t size_bytes, std::size_t alignment) {
   void* block = nullptr;
-  while ((block = mallocs::allocate_aligned(alignment, size_bytes)) == nullptr) call_new_handler();
+  while ((block = mallocs::allocate_aligned(alignment, size_bytes)) == nullptr)
+    call_new_handler();
   return block;
 }
 
@@ -96,20 +97,52 @@ using acre::preload::new_block;
 using align = std::align_val_t;
 using std::size_t;
 
-ACRE_EXPORT void* operator new(size_t size) { return new_block(size); }
-ACRE_EXPORT void* operator new[](size_t size) { return new_block(size); }
-ACRE_EXPORT void* operator new(size_t size, align a) { return new_aligned(size, size_t(a)); }
-ACRE_EXPORT void* operator new[](size_t size, align a) { return new_aligned(size, size_t(a)); }
+ACRE_EXPORT void* operator new(size_t size) {
+  return new_block(size);
+}
+ACRE_EXPORT void* operator new[](size_t size) {
+  return new_block(size);
+}
+ACRE_EXPORT void* operator new(size_t size, align a) {
+  return new_aligned(size, size_t(a));
+}
+ACRE_EXPORT void* operator new[](size_t size, align a) {
+  return new_aligned(size, size_t(a));
+}
 
-ACRE_EXPORT void operator delete(void* p) noexcept { release(p); }
-ACRE_EXPORT void operator delete[](void* p) noexcept { release(p); }
-ACRE_EXPORT void operator delete(void* p, size_t) noexcept { release(p); }
-ACRE_EXPORT void operator delete[](void* p, size_t) noexcept { release(p); }
-ACRE_EXPORT void operator delete(void* p, align) noexcept { release(p); }
-ACRE_EXPORT void operator delete[](void* p, align) noexcept { release(p); }
-ACRE_EXPORT void operator delete(void* p, size_t, align) noexcept { release(p); }
-ACRE_EXPORT void operator delete[](void* p, size_t, align) noexcept { release(p); }
-ACRE_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept { release(p); }
-ACRE_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept { release(p); }
-ACRE_EXPORT void operator delete(void* p, align, const std::nothrow_t&) noexcept { release(p); }
-ACRE_EXPORT void operator delete[](void* p, align, const std::nothrow_t&) noexcept { release(p); }
+ACRE_EXPORT void operator delete(void* p) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete[](void* p) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete(void* p, size_t) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete[](void* p, size_t) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete(void* p, align) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete[](void* p, align) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete(void* p, size_t, align) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete[](void* p, size_t, align) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete(void* p, align, const std::nothrow_t&) noexcept {
+  release(p);
+}
+ACRE_EXPORT void operator delete[](void* p, align, const std::nothrow_t&) noexcept {
+  release(p);
+}

@@ -2,10 +2,10 @@
 
 #include <new>
 
-// The forms of operator new that return null. They must catch what a new-handler throws, so this one
-// file is compiled with exceptions; what that needs of the C++ run-time library is made weak, because
-// the library must also load into programs without one. (There nothing is thrown: without a handler
-// null is returned at once.)
+// The forms of operator new that return null. They must catch what a new-handler throws, so this
+// one file is compiled with exceptions; what that needs of the C++ run-time library is made weak,
+// because the library must also load into programs without one. (There nothing is thrown: without a
+// handler null is returned at once.)
 asm(".weak __gxx_personality_v0\n.weak __cxa_begin_catch\n.weak __cxa_end_catch\n"
     ".weak _ZSt9terminatev");
 

@@ -13,8 +13,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <unistd.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace acre::preload {
 
@@ -52,10 +52,11 @@ std::uint64_t number_after(std::string_view text, std::string_view key) noexcept
 
 process_figures read_process() noexcept {
   process_figures p;
-  struct rusage usage {};
+  struct rusage usage{};
   if (!os::failed(os::raw_syscall(SYS_getrusage, RUSAGE_SELF, os::as_long(&usage)))) {
     const auto ms = [](const timeval& t) {
-      return static_cast<std::uint64_t>(t.tv_sec) * 1000 + static_cast<std::uint64_t>(t.tv_usec) / 1000;
+      return static_cast<std::uint64_t>(t.tv_sec) * 1000 +
+             static_cast<std::uint64_t>(t.tv_usec) / 1000;
     };
     p.user_ms = ms(usage.ru_utime);
     p.system_ms = ms(usage.ru_stime);
@@ -63,8 +64,8 @@ process_figures read_process() noexcept {
     p.major_faults = static_cast<std::uint64_t>(usage.ru_majflt);
   }
   char buffer[4096];
-  const long file = os::raw_syscall(SYS_openat, AT_FDCWD, os::as_long("/proc/self/status"),
-                                    O_RDONLY | O_CLOEXEC);
+  const long file =
+      os::raw_syscall(SYS_openat, AT_FDCWD, os::as_long("/proc/self/status"), O_RDONLY | O_CLOEXEC);
   if (os::failed(file)) return p;
   const long size = os::raw_syscall(SYS_read, file, os::as_long(buffer), sizeof buffer);
   os::raw_syscall(SYS_close, file);
@@ -79,7 +80,8 @@ void add_string(line_text& line, std::string_view value) noexcept {
   line.add("\"");
   for (const char c : value) {
     if (c == '"' || c == '\\') line.add("\\");
-    line.add(static_cast<unsigned char>(c) < 0x20 ? std::string_view("?") : std::string_view(&c, 1));
+    line.add(static_cast<unsigned char>(c) < 0x20 ? std::string_view("?")
+                                                  : std::string_view(&c, 1));
   }
   line.add("\"");
 }
@@ -143,8 +145,9 @@ void write_line(std::string_view event) noexcept {
   add_field(line, "pid", static_cast<std::uint64_t>(os::raw_syscall(SYS_getpid)));
   add_field(line, "ppid", static_cast<std::uint64_t>(os::raw_syscall(SYS_getppid)));
   line.add(",\"exe\":");
-  add_string(line, os::failed(exe_size) ? std::string_view()
-                                        : std::string_view(exe, static_cast<std::size_t>(exe_size)));
+  add_string(line, os::failed(exe_size)
+                       ? std::string_view()
+                       : std::string_view(exe, static_cast<std::size_t>(exe_size)));
   add_field(line, "wall_ms", static_cast<std::uint64_t>(os::now_ms() - started_ms));
   add_field(line, "user_ms", p.user_ms);
   add_field(line, "system_ms", p.system_ms);

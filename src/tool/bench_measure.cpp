@@ -32,7 +32,7 @@ void interrupt(int number) {
 class interrupt_guard {
  public:
   interrupt_guard() {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = interrupt;
     ::sigaction(SIGINT, &action, &interrupt_before_);
     ::sigaction(SIGTERM, &action, &terminate_before_);
@@ -46,8 +46,8 @@ class interrupt_guard {
   }
 
  private:
-  struct sigaction interrupt_before_ {};
-  struct sigaction terminate_before_ {};
+  struct sigaction interrupt_before_{};
+  struct sigaction terminate_before_{};
 };
 
 std::string read_whole(int file, off_t offset) {

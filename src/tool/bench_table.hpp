@@ -23,7 +23,7 @@ struct bench_cell {
 
   /// Why it has no figures; empty when it has.
   [[nodiscard]] std::string problem() const;
-  [[nodiscard]] figure_summary summary(double measurement::*figure) const;
+  [[nodiscard]] figure_summary summary(double measurement::* figure) const;
 };
 
 /// The results: one line per row, one cell per allocator.

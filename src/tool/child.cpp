@@ -66,7 +66,7 @@ child::child(const command& what) {
   ::sigprocmask(SIG_BLOCK, &handled, &mask_before_);
   // A parent may have left SIGCHLD ignored, and then there would be nothing to wait for. A closed
   // standard error must not kill the tool before it has the command's exit code.
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_DFL;
   ::sigaction(SIGCHLD, &action, &child_action_before_);
   action.sa_handler = SIG_IGN;

@@ -65,8 +65,8 @@ class child {
   std::chrono::steady_clock::time_point start_;
   file_descriptor signals_;
   sigset_t mask_before_{};
-  struct sigaction child_action_before_ {};
-  struct sigaction pipe_action_before_ {};
+  struct sigaction child_action_before_{};
+  struct sigaction pipe_action_before_{};
 };
 
 }  // namespace acre::tool

@@ -29,14 +29,14 @@ constexpr int script_depth_max = 5;
 }
 
 bool is_executable_file(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
          ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0;
 }
 
 /// Says why a path that is no executable file is none.
 [[noreturn]] void refuse_path(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
     const int problem = errno;
     const bool is_missing = problem == ENOENT || problem == ENOTDIR;
@@ -72,8 +72,8 @@ std::string interpreter_of(const std::string& path) {
 /// Whether executing the file changes the user, the group or the capabilities; the loader then
 /// ignores LD_PRELOAD (ld.so(8), "secure-execution mode").
 bool gains_rights(const std::string& path) {
-  struct stat status {};
-  struct statvfs file_system {};
+  struct stat status{};
+  struct statvfs file_system{};
   if (::stat(path.c_str(), &status) != 0) return false;
   if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) return false;
   if (::statvfs(path.c_str(), &file_system) == 0 && (file_system.f_flag & ST_NOSUID) != 0)

@@ -57,4 +57,6 @@ __attribute__((constructor)) static void start(void) {
   if (options != NULL && strstr(options, "summary_interval_ms=") != NULL) append_line("tick");
 }
 
-__attribute__((destructor)) static void finish(void) { append_line("exit"); }
+__attribute__((destructor)) static void finish(void) {
+  append_line("exit");
+}

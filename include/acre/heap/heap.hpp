@@ -8,8 +8,8 @@ namespace acre {
 
 /// What a heap is made with.
 struct heap_options {
-  std::string_view name = {};      ///< shown in statistics; the first 31 bytes are kept
-  std::size_t limit_bytes = 0;     ///< most bytes of pages the heap may hold; 0 is no limit
+  std::string_view name = {};   ///< shown in statistics; the first 31 bytes are kept
+  std::size_t limit_bytes = 0;  ///< most bytes of pages the heap may hold; 0 is no limit
 };
 
 /// Counts of one heap; bytes are after rounding to size classes and pages.
@@ -22,11 +22,13 @@ struct heap_statistics {
 
 /// A heap of its own: a memory resource that can be limited, named and destroyed whole.
 ///
-/// Ownership:      owns every block it gave out; the destructor frees them all, in time proportional
+/// Ownership:      owns every block it gave out; the destructor frees them all, in time
+/// proportional
 ///                 to the pages held, and runs no destructors of the objects in them.
 /// Thread-safety:  all members but the destructor may be called from any thread.
-/// Fails:          the constructor and `allocate` throw `std::bad_alloc`; `try_allocate` returns null.
-/// Blocks:         may also be given to `acre_free` (and `free` where Acre is the program's malloc).
+/// Fails:          the constructor and `allocate` throw `std::bad_alloc`; `try_allocate` returns
+/// null. Blocks:         may also be given to `acre_free` (and `free` where Acre is the program's
+/// malloc).
 class heap final : public std::pmr::memory_resource {
  public:
   explicit heap(const heap_options& options = {});
