@@ -12,6 +12,8 @@ constinit address_space space;
 namespace {
 
 constexpr std::size_t gib = std::size_t{1} << 30U;
+/// A page's number and a run's length are 32 bits: 16 TiB, less a page.
+constexpr std::size_t most_bytes = (std::size_t{1} << (32 + page_shift));
 constexpr std::size_t huge_page_bytes = std::size_t{2} << 20U;
 constexpr std::size_t table_bytes_per_page = sizeof(bin*) + sizeof(run_index) + sizeof(page_run);
 /// How far the frontier moves between looks at the limits, and the step of mapping.
@@ -35,7 +37,8 @@ void lay_out(std::byte* tables, std::size_t pages, std::byte* first_page) noexce
 
 bool reserve_whole() noexcept {
   if (os::address_space_limit() != SIZE_MAX) return false;
-  const std::size_t most = std::max(256 * gib, std::bit_ceil(os::physical_memory()) * 4);
+  const std::size_t most =
+      std::min(most_bytes, std::max(256 * gib, std::bit_ceil(os::physical_memory()) * 4));
   for (std::size_t bytes = most; bytes >= 16 * gib; bytes /= 2) {
     const std::size_t pages = bytes / page_bytes;
     const std::size_t tables = base::align_up(pages * table_bytes_per_page, huge_page_bytes);
@@ -51,7 +54,8 @@ bool reserve_whole() noexcept {
 }
 
 bool reserve_stepwise() noexcept {
-  const std::size_t most = std::min(os::address_space_limit(), os::physical_memory() * 4);
+  const std::size_t most =
+      std::min({os::address_space_limit(), os::physical_memory() * 4, most_bytes});
   for (std::size_t bytes = base::align_up(most, huge_page_bytes); bytes >= huge_page_bytes;
        bytes = base::align_up(bytes / 2, huge_page_bytes)) {
     const std::size_t pages = bytes / page_bytes;

@@ -144,7 +144,11 @@ void* allocate_pages(std::size_t size_bytes) noexcept {
 
 void* allocate_locked(heap_body& heap, unsigned size_class, std::size_t size_bytes) noexcept {
   bin& b = heap.bins[size_class];
-  if (!heap.lock.acquire_unless(fork_pending)) return allocate_pages(size_bytes);
+  // A block of an object must be the object's own, so that its limit holds and it dies with it.
+  if (heap.kind == body_kind::object)
+    heap.lock.acquire();
+  else if (!heap.lock.acquire_unless(fork_pending))
+    return allocate_pages(size_bytes);
   if (b.base == nullptr) prepare_bin(heap, b);
   void* block = nullptr;
   if (b.grant > 0) {
@@ -318,7 +322,11 @@ std::size_t usable_bytes(const void* block) noexcept {
     report_misuse(space.contains(block) ? misuse::never_allocated : misuse::not_ours, block);
     return 0;
   }
-  if (is_large_marker(owner)) return large_bytes(block);
+  if (is_large_marker(owner)) {
+    if (reinterpret_cast<std::uintptr_t>(block) % page_bytes == 0) return large_bytes(block);
+    report_misuse(misuse::interior, block);
+    return 0;
+  }
   return class_shapes[class_of_bin(*body_of(owner), *owner)].bytes;
 }
 

@@ -6,6 +6,7 @@
 #include "heap/purger.hpp"
 #include "heap/registry.hpp"
 #include "heap/remote.hpp"
+#include "os/background_thread.hpp"
 
 #include <algorithm>
 
@@ -228,11 +229,23 @@ void page_heap::wake_waiters() noexcept {
 
 /// Pages past the frontier, taken by compare-exchange while another thread is forking.
 page_grant page_heap::allocate_in_fork_lane(const page_request& request) noexcept {
+  // The forking thread waits until nobody is in here: behind it the frontier moves under the lock.
+  lane_users_.fetch_add(1, std::memory_order_seq_cst);
+  page_grant grant;
+  bool done = false;
+  if (fork_pending.load(std::memory_order_seq_cst) != 0) done = take_lane(request, grant);
+  lane_users_.fetch_sub(1, std::memory_order_release);
+  return done ? grant : allocate_after_fork(request);
+}
+
+/// False when the lane is used up.
+bool page_heap::take_lane(const page_request& request, page_grant& grant) noexcept {
   if (request.alignment_pages == 1 && request.source == page_source::any) {
     if (const run_index run = take_parked(request.pages); run != 0) {
       set_state(space.runs[run], request.state);
       space.runs[run].was_clean = false;
-      return {.run = run, .reads_zero = false};
+      grant = {.run = run, .reads_zero = false};
+      return true;
     }
   }
   std::size_t start = frontier_.load(std::memory_order_relaxed);
@@ -241,7 +254,7 @@ page_grant page_heap::allocate_in_fork_lane(const page_request& request) noexcep
   do {
     first = aligned_page(start, request.alignment_pages);
     end = first + request.pages;
-    if (end > lane_end_) return allocate_after_fork(request);
+    if (end > lane_end_) return false;
   } while (!frontier_.compare_exchange_weak(start, end, std::memory_order_relaxed));
   const auto make = [this](std::size_t page, std::size_t count, run_state state) {
     const run_index run = run_count_.fetch_add(1, std::memory_order_relaxed);
@@ -259,7 +272,8 @@ page_grant page_heap::allocate_in_fork_lane(const page_request& request) noexcep
   const run_index run = make(first, request.pages, request.state);
   space.runs[run].was_clean = true;
   lane_live_.fetch_add(end - start, std::memory_order_relaxed);
-  return {.run = run, .reads_zero = true};
+  grant = {.run = run, .reads_zero = true};
+  return true;
 }
 
 /// The lane is used up, or the fork is over by now: wait for the lock like anyone.
@@ -270,6 +284,8 @@ page_grant page_heap::allocate_after_fork(const page_request& request) noexcept 
 }
 
 void page_heap::unlock_after_fork_in_parent() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  while (lane_users_.load(std::memory_order_seq_cst) != 0)
+    os::background_thread::sleep_ms(0);
   live_ += lane_live_.exchange(0, std::memory_order_relaxed);
   lock_.release();
   lock_.wake_all();
@@ -278,6 +294,7 @@ void page_heap::unlock_after_fork_in_parent() noexcept ACRE_NO_THREAD_SAFETY_ANA
 void page_heap::unlock_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   // Skip all that other threads may have written to: the lane becomes one run that is never used.
   lane_live_.store(0, std::memory_order_relaxed);
+  lane_users_.store(0, std::memory_order_relaxed);
   if (lane_end_ > lane_start_) {
     const std::size_t count = lane_end_ - lane_start_;
     const auto run = static_cast<run_index>(lane_first_run_ + count);

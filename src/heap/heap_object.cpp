@@ -4,6 +4,7 @@
 #include "heap/address_space.hpp"
 #include "heap/allocate.hpp"
 #include "heap/large.hpp"
+#include "heap/owner.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/purger.hpp"
 #include "heap/registry.hpp"
@@ -76,18 +77,21 @@ void* allocate_from_object(heap_body& heap, std::size_t size_bytes,
 }
 
 void free_to_object(heap_body& heap, void* block) noexcept {
-  const bool small = block != nullptr && space.contains(block) && object_owns(heap, block) &&
-                     !is_large_marker(space.owner[space.page_of(block)]);
-  if (!small) return release(block);
+  bin* const owner = space.contains(block) ? space.owner[space.page_of(block)] : nullptr;
+  if (owner == nullptr || body_of(owner) != &heap || is_large_marker(owner)) return release(block);
   const os::hold guard(heap.lock);
-  give_locked(heap, *space.owner[space.page_of(block)], block);
+  give_locked(heap, *owner, block);
 }
 
 bool object_owns(const heap_body& heap, const void* address) noexcept {
   if (!space.contains(address)) return false;
   const std::size_t page = space.page_of(address);
-  const page_run& run = space.runs[space.run_of_page[page]];
-  const bin* const owner = space.owner[state_of(run) == run_state::large ? run.page : page];
+  const bin* owner = space.owner[page];
+  // Only the first page of a large block has an owner.
+  if (owner == nullptr) {
+    const owner_facts facts = owner_of(address);
+    if (facts.kind == owner_kind::large) owner = space.owner[space.page_of(facts.block)];
+  }
   return owner != nullptr && body_of(owner) == &heap;
 }
 

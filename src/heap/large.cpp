@@ -97,8 +97,14 @@ std::size_t large_bytes(const void* block) noexcept {
 
 namespace {
 
+/// The kernel never joins moved pages with their neighbours again, and a process may have 65530
+/// mappings: each move may cost three for ever, so there is an end to them, and then blocks are
+/// copied.
+constinit std::atomic<int> moves_left{4096};
+
 /// Moves the pages to a place with room to grow again. Null when that cannot be done.
 void* move_large(run_index run, std::size_t count) noexcept {
+  if (moves_left.load(std::memory_order_relaxed) <= 0) return nullptr;
   const std::size_t old_count = space.runs[run].pages;
   const std::size_t old_page = space.runs[run].page;
   // Ask for half as much again and give it back at once: free pages follow the block for its next
@@ -121,6 +127,7 @@ void* move_large(run_index run, std::size_t count) noexcept {
     process_pages.release_clean(grant.run);
     return nullptr;
   }
+  moves_left.fetch_sub(1, std::memory_order_relaxed);
   space.owner[page] = space.owner[old_page];
   space.owner[old_page] = nullptr;
   process_pages.release_clean(run);
@@ -152,7 +159,10 @@ void* resize_large(void* block, std::size_t size_bytes) noexcept {
   // The pages of a heap object are on its list by run, which a move would change.
   if (old_count < move_pages_min || owner.kind == body_kind::object) return nullptr;
   void* const moved = move_large(run, count);
-  if (moved != nullptr) count_pages(owner, change);
+  // While a fork is pending the place stays as roomy as it was asked for.
+  if (moved != nullptr)
+    count_pages(owner, static_cast<std::ptrdiff_t>(space.runs[run_at(moved)].pages) -
+                           static_cast<std::ptrdiff_t>(old_count));
   return moved;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "heap/config.hpp"
+#include "heap/fork.hpp"
 #include "heap/owner.hpp"
 #include "os/syscall.hpp"
 
@@ -50,7 +51,11 @@ void report_misuse(misuse kind, const void* address) noexcept {
   report.add("; process ").add_number(static_cast<std::uint64_t>(::getpid())).add("\n");
   os::raw_syscall(SYS_write, STDERR_FILENO, os::as_long(report.view().data()),
                   static_cast<long>(report.size()));
-  if (config.abort_on_misuse.load(std::memory_order_relaxed)) std::abort();
+  if (!config.abort_on_misuse.load(std::memory_order_relaxed)) return;
+  // This thread may hold a heap's lock. As while a fork is pending, nobody waits for it any more:
+  // the program's handler of SIGABRT may allocate.
+  fork_pending.store(1, std::memory_order_seq_cst);
+  std::abort();
 }
 
 }  // namespace acre::heaps

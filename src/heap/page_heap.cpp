@@ -60,7 +60,6 @@ void page_heap::add_dirty(std::ptrdiff_t pages) noexcept {
   const auto now = static_cast<std::size_t>(
       static_cast<std::ptrdiff_t>(dirty_.load(std::memory_order_relaxed)) + pages);
   dirty_.store(now, std::memory_order_relaxed);
-  dirty_low_ = std::min(dirty_low_, now);
 }
 
 run_index page_heap::new_run() noexcept {
@@ -217,6 +216,12 @@ bool page_heap::within_limit(std::size_t new_live_pages) noexcept {
   return live + dirty_.load(std::memory_order_relaxed) <= limit;
 }
 
+/// The same for dirty pages that become live: purging others would change nothing.
+bool page_heap::within_limit_reused(std::size_t new_live_pages) noexcept {
+  const std::size_t limit = config.memory_limit_bytes.load(std::memory_order_relaxed) / page_bytes;
+  return limit == 0 || live_ + new_live_pages <= limit;
+}
+
 /// Called before `clean_pages` become resident: the one place where growth is paid for.
 bool page_heap::make_room(std::size_t clean_pages, std::size_t replaced_pages) noexcept {
   const std::size_t growth = clean_pages > replaced_pages ? clean_pages - replaced_pages : 0;
@@ -233,6 +238,11 @@ void page_heap::note_peak(std::size_t replaced_pages) noexcept {
   resident_peak_ = std::max(resident_peak_, now - std::min(now, replaced_pages));
 }
 
+/// Once a request is served: a run that is cut or joined leaves its list for a moment only.
+void page_heap::note_low() noexcept {
+  dirty_low_ = std::min(dirty_low_, dirty_.load(std::memory_order_relaxed));
+}
+
 page_grant page_heap::finish(run_index run, const page_request& request, bool zero) noexcept {
   page_run& r = space.runs[run];
   set_state(r, request.state);
@@ -244,13 +254,15 @@ page_grant page_heap::finish(run_index run, const page_request& request, bool ze
   }
   live_ += r.pages;
   note_peak(request.replaced_pages);
+  note_low();
   return {.run = run, .reads_zero = zero};
 }
 
 page_grant page_heap::take(const page_request& request) noexcept {
   run_index run = 0;
   if (request.source == page_source::any) {
-    if (within_limit(request.pages)) run = take_free(run_state::dirty, request);
+    // Dirty pages count towards the limit already.
+    if (within_limit_reused(request.pages)) run = take_free(run_state::dirty, request);
     if (run == 0 && request.pages >= growth_step_pages && request.alignment_pages == 1)
       run = take_mixed(request);
     if (run != 0) return finish(run, request, false);
@@ -328,6 +340,21 @@ run_index page_heap::take_mixed(const page_request& request) noexcept {
           last = after;
         }
         if (total < request.pages) continue;
+        // What is too much stays clean: counted as dirty it would be all address space after it.
+        std::size_t surplus = total - request.pages;
+        for (const bool front : {true, false}) {
+          const run_index end = front ? first : last;
+          const std::size_t length = space.runs[end].pages;
+          if (surplus == 0 || state_of(space.runs[end]) != run_state::clean || surplus >= length)
+            continue;
+          unlink(end);
+          const run_index rest = split(end, front ? surplus : length - surplus);
+          link(end, run_state::clean);
+          link(rest, run_state::clean);
+          if (front) first = rest;
+          if (front && last == end) last = rest;
+          surplus = 0;
+        }
         // The dirty pages among those taken are resident already.
         std::size_t clean = 0;
         for (run_index i = first;; i = neighbour_after(space.runs[i])) {
@@ -410,7 +437,8 @@ bool page_heap::extend(run_index run, std::size_t pages) noexcept {
     if (have >= wanted) {
       unlink(after);
       set_state(space.runs[after], run_state::held);
-      const bool room = kind == run_state::dirty ? within_limit(wanted) : make_room(wanted, 0);
+      const bool room =
+          kind == run_state::dirty ? within_limit_reused(wanted) : make_room(wanted, 0);
       if (room) {
         if (have > wanted) insert_free(split(after, wanted), kind);
         if (kind == run_state::dirty) r.was_clean = false;
@@ -429,6 +457,7 @@ bool page_heap::extend(run_index run, std::size_t pages) noexcept {
       space.run_of_page[p] = run;
     live_ += wanted;
     note_peak(0);
+    note_low();
   }
   lock_.release();
   return done;

@@ -143,6 +143,7 @@ class page_heap {
   [[nodiscard]] bool make_room(std::size_t clean_pages, std::size_t replaced_pages) noexcept
       ACRE_REQUIRES(lock_);
   [[nodiscard]] bool within_limit(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);
+  [[nodiscard]] bool within_limit_reused(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);
   std::size_t dirty_allowance() const noexcept ACRE_REQUIRES(lock_);
   std::size_t purge_locked(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index largest_dirty(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
@@ -150,11 +151,13 @@ class page_heap {
   /// Pages that will be given back at once do not make a peak: else a chain of moves would raise
   /// it.
   void note_peak(std::size_t replaced_pages) noexcept ACRE_REQUIRES(lock_);
+  void note_low() noexcept ACRE_REQUIRES(lock_);
   void give_back(run_index run, run_state state) noexcept ACRE_EXCLUDES(lock_);
   void cut(run_index run, std::size_t pages, run_state rest) noexcept ACRE_EXCLUDES(lock_);
   void enter(os::lock* gate) noexcept ACRE_ACQUIRE(lock_);
   void leave(os::lock* gate) noexcept ACRE_RELEASE(lock_);
   page_grant allocate_in_fork_lane(const page_request& request) noexcept;
+  bool take_lane(const page_request& request, page_grant& grant) noexcept;
   page_grant allocate_after_fork(const page_request& request) noexcept;
 
   os::lock lock_;  ///< guards all below and, with the heaps' locks, the tables of the address space
@@ -171,7 +174,8 @@ class page_heap {
   // Advanced under lock_, or by compare-exchange without it while a fork is pending.
   std::atomic<std::size_t> frontier_{0};
   std::atomic<run_index> run_count_{1};
-  std::atomic<std::size_t> lane_live_{0};  ///< pages taken in the fork lane, not yet in live_
+  std::atomic<std::size_t> lane_live_{0};   ///< pages taken in the fork lane, not yet in live_
+  std::atomic<std::size_t> lane_users_{0};  ///< threads that are taking pages of it now
   // Written by the forking thread before others look.
   std::size_t lane_start_ = 0;
   std::size_t lane_end_ = 0;

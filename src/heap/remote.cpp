@@ -8,7 +8,10 @@ namespace acre::heaps {
 namespace {
 
 void give_blocks(heap_body& owner, void* const* blocks, std::size_t count) noexcept {
-  if (!owner.lock.acquire_unless(fork_pending)) {
+  // What is parked is looked at later, when a heap object may be gone: its blocks are not parked.
+  if (owner.kind == body_kind::object) {
+    owner.lock.acquire();
+  } else if (!owner.lock.acquire_unless(fork_pending)) {
     (void)park_blocks(blocks, count);
     return;
   }

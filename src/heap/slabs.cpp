@@ -227,8 +227,9 @@ class slab_filler {
 
   void add(void* block) noexcept {
     const std::size_t address = reinterpret_cast<std::uintptr_t>(block) - space.base;
-    if (address - start_ >= room_) [[unlikely]]
-      turn_to(address);
+    if (address - start_ >= room_) [[unlikely]] {
+      if (!turn_to(address)) return report_misuse(misuse::double_free, block);
+    }
     const auto offset = static_cast<std::uint32_t>(address - start_);
     const auto index = static_cast<std::uint32_t>((std::uint64_t{offset} * reciprocal_) >> 32U);
     if (index * bytes_ != offset || index >= blocks_) [[unlikely]]
@@ -252,8 +253,11 @@ class slab_filler {
   }
 
  private:
-  void turn_to(std::size_t address) noexcept {
+  /// False when the page holds no slab of the heap any more: the block was freed before.
+  [[nodiscard]] bool turn_to(std::size_t address) noexcept {
     leave();
+    const bin* const owner = space.owner[address >> page_shift];
+    if (owner == nullptr || body_of(owner) != &heap_ || is_large_marker(owner)) return false;
     run_ = space.run_of_page[address >> page_shift];
     slab_ = &space.runs[run_];
     start_ = std::size_t{slab_->page} << page_shift;
@@ -264,6 +268,7 @@ class slab_filler {
     blocks_ = slab_->block_count;
     word_ = 0;
     bits_ = slab_->free_bits[0];
+    return true;
   }
 
   void leave() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {

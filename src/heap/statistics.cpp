@@ -25,8 +25,10 @@ void add_heap(heap_body& heap, void* context) noexcept {
   });
   for (const remote_batch& batch : heap.batches)
     for (std::size_t i = 0; i < batch.count; ++i) {
-      const bin* const owner = space.owner[space.page_of(batch.blocks[i])];
-      if (owner != nullptr)
+      // The batch may be sent meanwhile, and the page be of another use: a large block's, or none.
+      const void* const block = batch.blocks[i];
+      const bin* const owner = space.contains(block) ? space.owner[space.page_of(block)] : nullptr;
+      if (owner != nullptr && !is_large_marker(owner))
         ++counts.classes[static_cast<std::size_t>(owner - body_of(owner)->bins)].cached;
     }
   counts.large_allocations += heap.large_allocations.load(std::memory_order_relaxed);
@@ -118,7 +120,8 @@ const void* find_double_free() noexcept {
   if (current == no_bins) return nullptr;
   heap_body& heap = *body_of(current);
   const void* found = nullptr;
-  const os::hold guard(heap.lock);
+  // A signal handler that interrupted this very heap may be what calls exit.
+  if (!heap.lock.try_acquire()) return nullptr;
   // Each cached block's bit is set for the time of the search: a second copy finds it set.
   const auto each_cached = [&heap](auto visit) ACRE_NO_THREAD_SAFETY_ANALYSIS {
     for_each_used_bin(heap, [&](bin& b) {
@@ -136,6 +139,7 @@ const void* find_double_free() noexcept {
     bits |= bit;
   });
   each_cached([](std::uint64_t& bits, std::uint64_t bit, const void*) { bits &= ~bit; });
+  heap.lock.release();
   return found;
 }
 

@@ -17,9 +17,18 @@ void* or_no_memory(void* block) noexcept {
 }
 
 /// Out of memory: what the thread's caches and empty slabs hold becomes free pages again.
+/// Always true: the own caches alone may be enough, and the registry is in use when another thread
+/// reclaims, too.
 bool reclaim() noexcept {
   flush_own_caches();
-  return heaps::drop_all_empty_slabs();
+  (void)heaps::drop_all_empty_slabs();
+  return true;
+}
+
+void* aligned(std::size_t alignment, std::size_t size_bytes) noexcept {
+  void* const block = heaps::allocate_aligned(size_bytes, alignment);
+  if (block != nullptr || !reclaim()) return block;
+  return heaps::allocate_aligned(size_bytes, alignment);
 }
 
 /// What a request for `size_bytes` at an alignment may not exceed.
@@ -90,6 +99,7 @@ void* reallocate(void* block, std::size_t size_bytes) noexcept {
     heaps::release(block);
     return nullptr;
   }
+  if (heaps::usable_bytes(block) == 0) return nullptr;  // Misuse, reported.
   void* fresh = heaps::reallocate(block, size_bytes);
   if (fresh == nullptr && reclaim()) fresh = heaps::reallocate(block, size_bytes);
   return or_no_memory(fresh);
@@ -107,7 +117,7 @@ void* allocate_aligned(std::size_t alignment, std::size_t size_bytes) noexcept {
     return nullptr;
   }
   if (too_large(alignment, size_bytes)) return or_no_memory(nullptr);
-  return or_no_memory(heaps::allocate_aligned(size_bytes, std::bit_ceil(alignment)));
+  return or_no_memory(aligned(std::bit_ceil(alignment), size_bytes));
 }
 
 void* allocate_strictly_aligned(std::size_t alignment, std::size_t size_bytes) noexcept {
@@ -121,8 +131,7 @@ void* allocate_strictly_aligned(std::size_t alignment, std::size_t size_bytes) n
 int allocate_posix(void** block, std::size_t alignment, std::size_t size_bytes) noexcept {
   if (!std::has_single_bit(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
   const int saved = errno;
-  void* const fresh =
-      too_large(alignment, size_bytes) ? nullptr : heaps::allocate_aligned(size_bytes, alignment);
+  void* const fresh = too_large(alignment, size_bytes) ? nullptr : aligned(alignment, size_bytes);
   // POSIX leaves errno open; glibc sets it on failure, and programs look.
   errno = fresh == nullptr ? ENOMEM : saved;
   if (fresh == nullptr) return ENOMEM;
@@ -134,7 +143,7 @@ void* allocate_pages(std::size_t size_bytes, bool whole_pages) noexcept {
   if (too_large(heaps::page_bytes, size_bytes)) return or_no_memory(nullptr);
   const std::size_t bytes =
       whole_pages ? base::align_up(size_bytes, heaps::page_bytes) : size_bytes;
-  return or_no_memory(heaps::allocate_aligned(bytes, heaps::page_bytes));
+  return or_no_memory(aligned(heaps::page_bytes, bytes));
 }
 
 std::size_t usable(const void* block) noexcept {

@@ -56,7 +56,7 @@ void leave_the_environment() noexcept {
 
 [[gnu::constructor(102)]] void start() noexcept {
   static constinit base::option_values values;
-  if (const char* const list = std::getenv("ACRE_OPTIONS"); list != nullptr) {
+  if (const char* const list = ::secure_getenv("ACRE_OPTIONS"); list != nullptr) {
     (void)base::parse_options(list, values, warn, nullptr);
     apply(values);
   }

@@ -50,6 +50,8 @@ namespace {
 
 [[gnu::noinline]] void* new_slower(heaps::bin* b, std::size_t size_bytes) {
   void* block = heaps::allocate_slow(b, size_bytes);
+  // Once more with all that malloc does before it gives up.
+  if (block == nullptr) block = mallocs::allocate(size_bytes);
   while (block == nullptr) [[unlikely]] {
     call_new_handler();
     block = mallocs::allocate(size_bytes);
@@ -64,10 +66,10 @@ namespace {
 }
 
 [[gnu::noinline]] void* new_huge(std::size_t size_bytes) {
-  void* block = heaps::allocate_huge(size_bytes);
+  void* block = mallocs::huge(size_bytes);
   while (block == nullptr) [[unlikely]] {
     call_new_handler();
-    block = heaps::allocate_huge(size_bytes);
+    block = mallocs::huge(size_bytes);
   }
   return block;
 }

@@ -130,11 +130,14 @@ void add_classes(line_text& line) noexcept {
   line.add("]");
 }
 
+/// Held while a line is made, which takes locks of the heap; guards the line.
+constinit os::lock line_lock;
+constinit bool held_for_fork = false;
+
 /// Makes the line and appends it with one write, so that lines of several processes do not mix.
 void write_line(std::string_view event) noexcept {
-  static constinit os::lock lock;  // guards line
   static constinit line_text line;
-  const os::hold guard(lock);
+  const os::hold guard(line_lock);
   line.clear();
   const process_figures p = read_process();
   char exe[1024];
@@ -172,9 +175,21 @@ void tick() noexcept {
   }
 }
 
+/// Keeps the ticking thread out of the heap: the C library does not know of it, so the heap's own
+/// handler takes the program for one with a single thread.
+void before_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  held_for_fork = ticker.running();
+  if (held_for_fork) line_lock.acquire();
+}
+
+void parent_goes_on() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  if (held_for_fork) line_lock.release();
+}
+
 /// The child has no thread of its parent's; its time starts anew.
 void child_starts() noexcept {
   started_ms = os::now_ms();
+  line_lock.reset();
   ticker.reset();
   if (interval > 0) ticker.start(tick);
 }
@@ -191,7 +206,7 @@ void start_summary(const char* to, std::int64_t interval_ms) noexcept {
   path = to;
   interval = interval_ms;
   started_ms = os::now_ms();
-  pthread_atfork(nullptr, nullptr, child_starts);
+  pthread_atfork(before_fork, parent_goes_on, child_starts);
   if (interval > 0) ticker.start(tick);
 }
 
