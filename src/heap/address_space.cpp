@@ -4,6 +4,8 @@
 #include "os/memory.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
 
 namespace acre::heaps {
 
@@ -16,15 +18,22 @@ constexpr std::size_t gib = std::size_t{1} << 30U;
 constexpr std::size_t most_bytes = (std::size_t{1} << (32 + page_shift));
 constexpr std::size_t huge_page_bytes = std::size_t{2} << 20U;
 constexpr std::size_t table_bytes_per_page = sizeof(bin*) + sizeof(run_index) + sizeof(page_run);
-/// How far the frontier moves between looks at the limits, and the step of mapping.
-constexpr std::size_t step_pages = (std::size_t{1} << 20U) / page_bytes;
+/// Least step of making pages usable. A multiple of what one page of the smallest table describes.
+constexpr std::size_t whole_step_pages = 1024;
+constexpr std::size_t stepwise_step_pages = (std::size_t{1} << 20U) / page_bytes;
+/// Records beyond one a page: number 0, and those that children of forks skip.
+constexpr std::size_t extra_runs = 4096;
 /// Where page 0 goes in stepwise mode, counted down from the tables: far below all that the kernel
 /// places by itself.
 constexpr std::size_t stepwise_distance = std::size_t{4} << 40U;
 
 // Guarded by the page heap's lock, as the functions' contracts say.
 constinit bool stepwise = false;
-constinit std::size_t usable_pages = 0;
+constinit std::size_t all_pages = 0;  // written once, before any allocation
+
+void set_usable(std::size_t pages) noexcept {
+  std::atomic_ref(space.pages).store(pages, std::memory_order_relaxed);
+}
 
 void lay_out(std::byte* tables, std::size_t pages, std::byte* first_page) noexcept {
   space.owner = reinterpret_cast<bin**>(tables);
@@ -32,7 +41,27 @@ void lay_out(std::byte* tables, std::size_t pages, std::byte* first_page) noexce
   space.run_of_page =
       reinterpret_cast<run_index*>(tables + pages * (sizeof(bin*) + sizeof(page_run)));
   space.base = reinterpret_cast<std::uintptr_t>(first_page);
-  space.pages = pages;
+  all_pages = pages;
+}
+
+/// Makes the space usable up to `page` and somewhat further: the pages, then what describes them.
+bool extend_whole(std::size_t page) noexcept {
+  const std::size_t now = space.pages;
+  const std::size_t least = std::max(whole_step_pages, base::align_down(now / 8, whole_step_pages));
+  const std::size_t end =
+      std::min(all_pages, now + std::max(least, base::align_up(page - now, whole_step_pages)));
+  const std::size_t count = end - now;
+  auto* const runs = reinterpret_cast<std::byte*>(space.runs);
+  const std::size_t runs_from = now == 0 ? 0 : (now + extra_runs) * sizeof(page_run);
+  const std::size_t runs_to = std::min(end + extra_runs, all_pages) * sizeof(page_run);
+  if (!os::make_usable(reinterpret_cast<std::byte*>(space.owner + now), count * sizeof(bin*)) ||
+      !os::make_usable(reinterpret_cast<std::byte*>(space.run_of_page + now),
+                       count * sizeof(run_index)) ||
+      (runs_to > runs_from && !os::make_usable(runs + runs_from, runs_to - runs_from)) ||
+      !os::make_usable(space.address_of(now), count * page_bytes))
+    return false;
+  set_usable(end);
+  return true;
 }
 
 bool reserve_whole() noexcept {
@@ -42,13 +71,12 @@ bool reserve_whole() noexcept {
   for (std::size_t bytes = most; bytes >= 16 * gib; bytes /= 2) {
     const std::size_t pages = bytes / page_bytes;
     const std::size_t tables = base::align_up(pages * table_bytes_per_page, huge_page_bytes);
-    std::byte* start = os::map_on_demand(tables + bytes + huge_page_bytes);
+    std::byte* start = os::reserve(tables + bytes + huge_page_bytes);
     if (start == nullptr) continue;
     const auto first =
         base::align_up(reinterpret_cast<std::uintptr_t>(start) + tables, huge_page_bytes);
-    usable_pages = pages;
     lay_out(start, pages, reinterpret_cast<std::byte*>(first));
-    return true;
+    return extend_whole(1);
   }
   return false;
 }
@@ -79,25 +107,29 @@ bool reserve_space() noexcept {
 }
 
 std::size_t committed_pages() noexcept {
-  return usable_pages;
+  return space.pages;
+}
+
+std::size_t reserved_pages() noexcept {
+  return all_pages;
 }
 
 bool commit_up_to(std::size_t page) noexcept {
-  if (page > space.pages) return false;
+  if (page > all_pages) return false;
+  if (page <= space.pages) return true;
   if (!stepwise) {
     // The reservation took the address space before a limit that was set later; honour it here.
     const std::size_t limit = os::address_space_limit();
-    return limit == SIZE_MAX || page * page_bytes <= limit;
+    return (limit == SIZE_MAX || page * page_bytes <= limit) && extend_whole(page);
   }
-  if (page <= usable_pages) return true;
-  std::size_t pages =
-      std::min(base::align_up(page - usable_pages, step_pages), space.pages - usable_pages);
-  std::byte* const start = space.address_of(usable_pages);
-  if (!os::map_at(start, pages * page_bytes)) {
-    pages = page - usable_pages;  // Close to the limit: no more than is asked for.
-    if (!os::map_at(start, pages * page_bytes)) return false;
+  std::size_t count =
+      std::min(base::align_up(page - space.pages, stepwise_step_pages), all_pages - space.pages);
+  std::byte* const start = space.address_of(space.pages);
+  if (!os::map_at(start, count * page_bytes)) {
+    count = page - space.pages;  // Close to the limit: no more than is asked for.
+    if (!os::map_at(start, count * page_bytes)) return false;
   }
-  usable_pages += pages;
+  set_usable(space.pages + count);
   return true;
 }
 

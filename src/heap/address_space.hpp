@@ -4,16 +4,18 @@
 #include "heap/page_run.hpp"
 #include "heap/size_class.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 /// The one range of addresses in which every page of every heap lies, and the tables beside it.
 ///
-///     tables | run_of_page | runs |            ...            | page 0 | page 1 | ... frontier ...
+///     owner | runs | run_of_page |            ...            | page 0 | page 1 | ... frontier ...
 ///
-/// Normally the range is reserved at once, far larger than memory. Where a limit on address space
-/// is set or the kernel commits strictly, only the tables are mapped at first and pages are mapped
-/// where the frontier passes, so that the limit counts what is used.
+/// Normally the range is reserved at once, far larger than memory, and made usable step by step,
+/// pages and tables together, so that a program which locks all its memory locks what it uses.
+/// Where a limit on address space is set or the kernel commits strictly, only the tables are mapped
+/// at first and pages are mapped where the frontier passes, so that the limit counts what is used.
 namespace acre::heaps {
 
 struct bin;
@@ -21,17 +23,28 @@ struct bin;
 /// Read by every free; written once, before the first block is given out.
 struct address_space {
   std::uintptr_t base = 0;  ///< address of page 0
-  std::size_t pages = 0;    ///< 0 until the space is ready: every address is then foreign
+  std::size_t pages = 0;    ///< usable ones; 0 until the space is ready: every address is foreign
   bin** owner = nullptr;    ///< per page: the bin its slab belongs to, the owner's large marker at
                             ///< the first page of a large block, or null
   run_index* run_of_page = nullptr;
   page_run* runs = nullptr;
 
+  /// Grows under the page heap's lock. Whoever was given a block also sees a number beyond its
+  /// page, by the same synchronisation, so a plain load will do; ThreadSanitizer is told so.
+  [[nodiscard]] std::size_t page_count() const noexcept {
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    return std::atomic_ref(const_cast<std::size_t&>(pages)).load(std::memory_order_relaxed);
+#endif
+#endif
+    return pages;
+  }
+
   [[nodiscard]] std::size_t page_of(const void* address) const noexcept {
     return (reinterpret_cast<std::uintptr_t>(address) - base) >> page_shift;
   }
   [[nodiscard]] bool contains(const void* address) const noexcept {
-    return page_of(address) < pages;
+    return page_of(address) < page_count();
   }
   [[nodiscard]] std::byte* address_of(std::size_t page) const noexcept {
     return reinterpret_cast<std::byte*>(base + (page << page_shift));
@@ -56,5 +69,8 @@ extern constinit address_space space;
 
 /// First page that is not usable yet. Requires: the page heap's lock.
 [[nodiscard]] std::size_t committed_pages() noexcept;
+
+/// Pages that there can ever be; 0 until the space is ready.
+[[nodiscard]] std::size_t reserved_pages() noexcept;
 
 }  // namespace acre::heaps

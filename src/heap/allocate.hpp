@@ -106,7 +106,7 @@ template <void* (*Slow)(bin*, std::size_t), void* (*Huge)(std::size_t)>
 
 [[gnu::always_inline]] inline void release(void* block) noexcept {
   const std::size_t page = space.page_of(block);
-  if (page >= space.pages) [[unlikely]]
+  if (page >= space.page_count()) [[unlikely]]
     return release_rare(block);
   bin* const b = space.owner[page];
   const auto offset =

@@ -275,7 +275,7 @@ page_grant page_heap::take(const page_request& request) noexcept {
 
 page_grant page_heap::allocate(const page_request& request) noexcept {
   ACRE_ASSERT(request.pages > 0);
-  if (request.pages + request.alignment_pages > space.pages) return {};
+  if (request.pages + request.alignment_pages > reserved_pages()) return {};
   if (!lock_.acquire_unless(fork_pending)) return allocate_in_fork_lane(request);
   const page_grant grant = take(request);
   lock_.release();
@@ -490,7 +490,7 @@ page_counts page_heap::counts() noexcept {
 
 bool page_heap::ready() noexcept {
   const os::hold guard(lock_);
-  return space.pages != 0 || reserve_space();
+  return reserved_pages() != 0 || reserve_space();
 }
 
 bool page_heap::check_invariants() noexcept {

@@ -38,6 +38,17 @@ std::byte* map_on_demand(std::size_t size_bytes) noexcept {
   return failed(start) ? nullptr : reinterpret_cast<std::byte*>(start);
 }
 
+std::byte* reserve(std::size_t size_bytes) noexcept {
+  const long start =
+      raw_syscall(SYS_mmap, 0, static_cast<long>(size_bytes), PROT_NONE, anonymous, -1, 0);
+  return failed(start) ? nullptr : reinterpret_cast<std::byte*>(start);
+}
+
+bool make_usable(std::byte* address, std::size_t size_bytes) noexcept {
+  return !failed(raw_syscall(SYS_mprotect, as_long(address), static_cast<long>(size_bytes),
+                             PROT_READ | PROT_WRITE));
+}
+
 bool map_at(std::byte* address, std::size_t size_bytes) noexcept {
   const long start = raw_syscall(SYS_mmap, as_long(address), static_cast<long>(size_bytes),
                                  PROT_READ | PROT_WRITE, anonymous | MAP_FIXED_NOREPLACE, -1, 0);

@@ -11,7 +11,11 @@ namespace acre::os {
 /// Not counted against the commit limit unless vm.overcommit_memory is 2.
 [[nodiscard]] std::byte* map_on_demand(std::size_t size_bytes) noexcept;
 
-/// The same at exactly `address`; false when it is taken or refused (Linux 4.17).
+/// Address space alone: no access until `make_usable`. Locking all memory (mlockall) leaves it out.
+[[nodiscard]] std::byte* reserve(std::size_t size_bytes) noexcept;
+[[nodiscard]] bool make_usable(std::byte* address, std::size_t size_bytes) noexcept;
+
+/// Memory on demand at exactly `address`; false when it is taken or refused (Linux 4.17).
 [[nodiscard]] bool map_at(std::byte* address, std::size_t size_bytes) noexcept;
 
 void unmap(std::byte* address, std::size_t size_bytes) noexcept;
