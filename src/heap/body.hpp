@@ -39,7 +39,7 @@ struct alignas(128) bin {
   bool busy;                 ///< pressure has shown that more blocks are worth caching
   std::uint64_t seen_bytes;  ///< sum of the sizes asked for on the slow path
   std::uint32_t seen_count;
-  std::uint32_t stamp;  ///< what `allocations` was when the sweep last came by
+  std::uint32_t stamp;  ///< how much the bin had been used when the sweep last came by
   void* first[8];
 };
 static_assert(sizeof(bin) == 128);

@@ -243,7 +243,6 @@ bool page_heap::take_lane(const page_request& request, page_grant& grant) noexce
   if (request.alignment_pages == 1 && request.source == page_source::any) {
     if (const run_index run = take_parked(request.pages); run != 0) {
       set_state(space.runs[run], request.state);
-      space.runs[run].was_clean = false;
       grant = {.run = run, .reads_zero = false};
       return true;
     }
@@ -270,7 +269,6 @@ bool page_heap::take_lane(const page_request& request, page_grant& grant) noexce
   // What alignment skipped stays held for ever: a few pages of address space.
   if (first > start) (void)make(start, first - start, run_state::held);
   const run_index run = make(first, request.pages, request.state);
-  space.runs[run].was_clean = true;
   lane_live_.fetch_add(end - start, std::memory_order_relaxed);
   grant = {.run = run, .reads_zero = true};
   return true;

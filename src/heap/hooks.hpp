@@ -12,7 +12,7 @@ namespace acre::heaps {
 /// so that its last allocation is the one that crosses it: `reached` is called for exactly that
 /// allocation, and the fast path has no instruction for it.
 struct hooks {
-  /// Called by the allocating thread, with no lock held, for the allocation at which its budget
+  /// Called by the allocating thread, for the allocation at which its budget
   /// ended. Returns the next budget in bytes (> 0). May not allocate from the heap.
   std::int64_t (*reached)(void* block, std::size_t size_bytes) noexcept = nullptr;
   std::int64_t first_budget_bytes = 0;  ///< of each heap; > 0

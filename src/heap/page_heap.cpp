@@ -246,7 +246,6 @@ void page_heap::note_low() noexcept {
 page_grant page_heap::finish(run_index run, const page_request& request, bool zero) noexcept {
   page_run& r = space.runs[run];
   set_state(r, request.state);
-  r.was_clean = zero;
   if (request.state == run_state::large) {
     const std::size_t end = std::size_t{r.page} + r.pages;
     for (std::size_t p = base::align_up(r.page + 1, landmark_pages); p < end; p += landmark_pages)
@@ -441,7 +440,6 @@ bool page_heap::extend(run_index run, std::size_t pages) noexcept {
           kind == run_state::dirty ? within_limit_reused(wanted) : make_room(wanted, 0);
       if (room) {
         if (have > wanted) insert_free(split(after, wanted), kind);
-        if (kind == run_state::dirty) r.was_clean = false;
         drop_run(after);
         done = true;
       } else {

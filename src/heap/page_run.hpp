@@ -13,7 +13,7 @@ enum class run_state : std::uint8_t {
   large,  ///< one block
   dirty,  ///< free, contents arbitrary, probably resident
   clean,  ///< free, reads as zero, not resident
-  held,   ///< being purged, or the heap's own tables
+  held,   ///< being purged, a heap's spare slab, or the heap's own memory
 };
 
 /// Number of a run record; 0 is no run.
@@ -37,8 +37,7 @@ struct alignas(64) page_run {
   std::uint16_t block_count;  ///< slab: slots there are
   std::uint8_t size_class;    ///< slab
   run_state state;
-  bool listed;     ///< slab: on its class's list of slabs with free slots
-  bool was_clean;  ///< large: pages beyond those touched may still read as zero
+  bool listed;  ///< slab: on its class's list of slabs with free slots
 };
 static_assert(sizeof(page_run) == 64);
 

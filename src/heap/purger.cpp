@@ -18,7 +18,7 @@ namespace {
 /// Free memory below this waits for use: 2 MiB.
 constexpr std::size_t worth_a_thread_pages = 512;
 constexpr int quiet_intervals_max = 4;
-/// How many looks a purge_delay is cut into: memory goes after one to two delays.
+/// However short the delay: memory goes after one to two delays.
 constexpr std::int64_t least_interval_ms = 10;
 
 constinit os::background_thread thread;

@@ -17,7 +17,7 @@ class background_thread {
   [[nodiscard]] bool running() const noexcept { return id_.load(std::memory_order_relaxed) != 0; }
 
   /// Runs `work` in the thread, unless it is running already. False when the kernel refuses;
-  /// then it is not tried again for a while.
+  /// after a few refusals it is not tried again.
   bool start(void (*work)() noexcept) noexcept;
 
   static void sleep_ms(std::int64_t milliseconds) noexcept;

@@ -22,7 +22,7 @@ inline void cpu_pause() noexcept {
 /// A mutex in one word that waits in the kernel; constant-initialised, never allocates.
 ///
 /// The states and the hand-over are those of "Futexes Are Tricky" (Drepper 2011), mutex 2.
-/// A wait can be given up when a fork is pending: see `lock_unless`.
+/// A wait can be given up when a fork is pending: see `acquire_unless`.
 class ACRE_CAPABILITY("mutex") lock {
  public:
   void acquire() noexcept ACRE_ACQUIRE() {

@@ -58,7 +58,7 @@ class heap final : public std::pmr::memory_resource {
     return this == &other;
   }
 
-  void* state_;  ///< heap::region of the heap layer; lives in the allocator's own tables
+  void* state_;  ///< heaps::heap_body; lives in the allocator's own pages
 };
 
 }  // namespace acre
