@@ -213,12 +213,14 @@ void unlock_heaps_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS 
   for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) {
     heap->lock.reset();
     if (heap->kind != body_kind::thread || heap->idle || heap == mine) continue;
-    // The stacks may be half-written, or half set up: forget them. The slabs are whole.
+    // The stacks may be half-written, or half set up: set them up anew, empty. The slabs are whole.
     for (bin& b : heap->bins) {
-      if (b.base == nullptr && b.top == nullptr && b.end == nullptr) continue;
+      const unsigned c = class_of_bin(*heap, b);
+      const bool noted = (heap->used_bins[c / 64] >> (c % 64) & 1U) != 0;
+      if (!noted && b.base == nullptr && b.top == nullptr && b.end == nullptr) continue;
       b.granted -= static_cast<std::uint64_t>(std::max(b.grant, 0));
       b.grant = 0;
-      b.base = b.top = b.end = nullptr;
+      prepare_bin(*heap, b);
     }
     for (remote_batch& batch : heap->batches)
       batch.count = 0;
