@@ -87,7 +87,7 @@ void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock)
     unsigned c = heap.sweep_at;
     do {
       c = c + 1 == class_count ? 0 : c + 1;
-    } while ((heap.used_bins[c / 64] >> (c % 64) & 1U) == 0);
+    } while (!is_used_bin(heap, c));
     heap.sweep_at = c;
     if (&heap.bins[c] == &in_use) return;
     sweep_bin(heap, heap.bins[c]);

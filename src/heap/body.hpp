@@ -102,7 +102,10 @@ struct alignas(body_bytes) heap_body {
   std::size_t spare_pages = 0;  ///< pages of these; guarded by lock
   run_index owned = 0;          ///< object: all its runs; guarded by lock
   std::size_t limit_pages = 0;  ///< object: 0 is none
-  std::uint64_t used_bins[(class_count + 63) / 64] = {};  ///< bins that are set up
+  /// Bins that are set up. Written by the owner alone (or under lock: objects and the common heap);
+  /// others read it under lock, to find the bins whose slabs, guarded by lock, they visit. A bin
+  /// that such a reader misses has no slab yet, so relaxed suffices.
+  std::atomic<std::uint64_t> used_bins[(class_count + 63) / 64] = {};
   unsigned sweep_at = 0;  ///< the class at which the sweep goes on; see allocate.cpp
   std::atomic<std::size_t> large_allocations{0};
   std::atomic<std::size_t> large_live{0};
@@ -124,11 +127,17 @@ static_assert(sizeof(heap_body) == body_bytes);
   return b == &body_of(b)->large_marker;
 }
 
+[[nodiscard]] inline bool is_used_bin(const heap_body& heap, unsigned size_class) noexcept {
+  const std::uint64_t bits = heap.used_bins[size_class / 64].load(std::memory_order_relaxed);
+  return (bits >> (size_class % 64) & 1U) != 0;
+}
+
 /// Calls `visit` for each bin that is set up; the others' memory is not touched.
 template <class Visit>
 void for_each_used_bin(heap_body& heap, Visit visit) noexcept {
   for (unsigned word = 0; word < (class_count + 63) / 64; ++word)
-    for (std::uint64_t bits = heap.used_bins[word]; bits != 0; bits &= bits - 1)
+    for (std::uint64_t bits = heap.used_bins[word].load(std::memory_order_relaxed); bits != 0;
+         bits &= bits - 1)
       visit(heap.bins[word * 64 + static_cast<unsigned>(std::countr_zero(bits))]);
 }
 

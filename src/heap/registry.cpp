@@ -158,7 +158,8 @@ void retire_object_heap(heap_body& heap) noexcept {
     b = bin{};
   });
   retired_count += heap.large_allocations.exchange(0, std::memory_order_relaxed);
-  std::fill(std::begin(heap.used_bins), std::end(heap.used_bins), 0);
+  for (std::atomic<std::uint64_t>& bits : heap.used_bins)
+    bits.store(0, std::memory_order_relaxed);
   heap.limit_pages = 0;
   heap.name[0] = '\0';
   heap.retired = true;
@@ -216,7 +217,7 @@ void unlock_heaps_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS 
     // The stacks may be half-written, or half set up: set them up anew, empty. The slabs are whole.
     for (bin& b : heap->bins) {
       const unsigned c = class_of_bin(*heap, b);
-      const bool noted = (heap->used_bins[c / 64] >> (c % 64) & 1U) != 0;
+      const bool noted = is_used_bin(*heap, c);
       if (!noted && b.base == nullptr && b.top == nullptr && b.end == nullptr) continue;
       b.granted -= static_cast<std::uint64_t>(std::max(b.grant, 0));
       b.grant = 0;

@@ -161,7 +161,9 @@ void slab_is_empty(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRE
 
 void prepare_bin(heap_body& heap, bin& b) noexcept {
   const unsigned size_class = class_of_bin(heap, b);
-  heap.used_bins[size_class / 64] |= std::uint64_t{1} << (size_class % 64);
+  std::atomic<std::uint64_t>& noted = heap.used_bins[size_class / 64];
+  noted.store(noted.load(std::memory_order_relaxed) | std::uint64_t{1} << (size_class % 64),
+              std::memory_order_relaxed);
   b.base = b.first - 1;
   b.top = b.base;
   set_idle_capacity(b, class_shapes[size_class]);
