@@ -14,14 +14,10 @@
 #ifndef ACRE_MALLOC_H
 #define ACRE_MALLOC_H
 
+#include <acre/export.h>
+
 #include <stddef.h>
 #include <stdio.h>
-
-#if defined(__GNUC__)
-#define ACRE_API __attribute__((visibility("default")))
-#else
-#define ACRE_API
-#endif
 
 #ifdef __cplusplus
 extern "C" {

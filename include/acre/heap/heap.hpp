@@ -1,5 +1,7 @@
 #pragma once
 
+#include <acre/export.h>
+
 #include <cstddef>
 #include <memory_resource>
 #include <string_view>
@@ -29,7 +31,7 @@ struct heap_statistics {
 /// Fails:          the constructor and `allocate` throw `std::bad_alloc`; `try_allocate` returns
 /// null. Blocks:         may also be given to `acre_free` (and `free` where Acre is the program's
 /// malloc).
-class heap final : public std::pmr::memory_resource {
+class ACRE_API heap final : public std::pmr::memory_resource {
  public:
   explicit heap(const heap_options& options = {});
   heap(const heap&) = delete;
