@@ -1,17 +1,52 @@
 #include "heap/address_space.hpp"
 
 #include "base/bits.hpp"
+#include "heap/descriptor.hpp"
 #include "os/memory.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstddef>
 
 namespace acre::heaps {
 
 constinit address_space space;
 
+/// Nothing here refers to it, so the compiler is told that it is used.
+extern "C" [[gnu::used]] constinit const heap_descriptor acre_heap_descriptor{
+    .magic = heap_descriptor::magic_number,
+    .self = &acre_heap_descriptor,
+    .version = heap_descriptor::version_number,
+    .page_shift = page_shift,
+    .space = &space,
+    .space_bytes = sizeof(address_space),
+    .space_base = offsetof(address_space, base),
+    .space_pages = offsetof(address_space, pages),
+    .space_run_of_page = offsetof(address_space, run_of_page),
+    .space_runs = offsetof(address_space, runs),
+    .run_bytes = sizeof(page_run),
+    .run_page = offsetof(page_run, page),
+    .run_pages = offsetof(page_run, pages),
+    .run_free_count = offsetof(page_run, free_count),
+    .run_block_count = offsetof(page_run, block_count),
+    .run_size_class = offsetof(page_run, size_class),
+    .run_state = offsetof(page_run, state),
+    .state_slab = static_cast<std::uint8_t>(run_state::slab),
+    .state_large = static_cast<std::uint8_t>(run_state::large),
+    .state_dirty = static_cast<std::uint8_t>(run_state::dirty),
+    .state_clean = static_cast<std::uint8_t>(run_state::clean),
+    .state_held = static_cast<std::uint8_t>(run_state::held),
+    .class_count = class_count,
+    .shape_bytes = sizeof(class_shape),
+    .shapes = class_shapes.data(),
+};
+
 namespace {
+
+// As maps(5) and `acre maps` show them.
+constexpr const char* pages_name = "acre-heap";
+constexpr const char* tables_name = "acre-tables";
 
 constexpr std::size_t gib = std::size_t{1} << 30U;
 /// A page's number and a run's length are 32 bits: 16 TiB, less a page.
@@ -76,6 +111,9 @@ bool reserve_whole() noexcept {
     const auto first =
         base::align_up(reinterpret_cast<std::uintptr_t>(start) + tables, huge_page_bytes);
     lay_out(start, pages, reinterpret_cast<std::byte*>(first));
+    // Both names before anything is made usable: what is split later keeps its part's name.
+    os::name(start, tables, tables_name);
+    os::name(reinterpret_cast<std::byte*>(first), bytes, pages_name);
     return extend_whole(1);
   }
   return false;
@@ -92,6 +130,7 @@ bool reserve_stepwise() noexcept {
       const auto first = base::align_down(
           reinterpret_cast<std::uintptr_t>(tables) - stepwise_distance, huge_page_bytes);
       stepwise = true;
+      os::name(tables, base::align_up(pages * table_bytes_per_page, page_bytes), tables_name);
       lay_out(tables, pages, reinterpret_cast<std::byte*>(first));
       return true;
     }
@@ -129,6 +168,8 @@ bool commit_up_to(std::size_t page) noexcept {
     count = page - space.pages;  // Close to the limit: no more than is asked for.
     if (!os::map_at(start, count * page_bytes)) return false;
   }
+  // No name: it would be a system call that a program's seccomp filter, set up meanwhile, may not
+  // expect.
   set_usable(space.pages + count);
   return true;
 }

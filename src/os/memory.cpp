@@ -7,12 +7,17 @@
 
 #include <linux/mman.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
 #endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -76,6 +81,11 @@ bool move_pages(std::byte* source, std::byte* target, std::size_t size_bytes) no
 
 void advise_huge(std::byte* address, std::size_t size_bytes) noexcept {
   raw_syscall(SYS_madvise, as_long(address), static_cast<long>(size_bytes), MADV_HUGEPAGE);
+}
+
+void name(std::byte* address, std::size_t size_bytes, const char* text) noexcept {
+  raw_syscall(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, as_long(address),
+              static_cast<long>(size_bytes), as_long(text));
 }
 
 std::size_t address_space_limit() noexcept {

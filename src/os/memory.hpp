@@ -32,6 +32,11 @@ void unmap(std::byte* address, std::size_t size_bytes) noexcept;
 /// Asks for transparent huge pages; only advice.
 void advise_huge(std::byte* address, std::size_t size_bytes) noexcept;
 
+/// Gives anonymous memory a name that /proc/PID/maps shows as "[anon:NAME]", where the kernel keeps
+/// such names (Linux 5.17 with CONFIG_ANON_VMA_NAME); elsewhere nothing happens. Mappings of
+/// different names are not joined.
+void name(std::byte* address, std::size_t size_bytes, const char* text) noexcept;
+
 /// Soft limit on address space or data in bytes, whichever is lower; SIZE_MAX for none.
 [[nodiscard]] std::size_t address_space_limit() noexcept;
 
