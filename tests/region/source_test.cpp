@@ -1,0 +1,133 @@
+/// Sources: every kind gives aligned, writable, disjoint blocks and takes them back in any order.
+#include "region/sources.hpp"
+#include "support/pattern.hpp"
+#include "support/random.hpp"
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace acre::region;
+using region_test::made_source;
+using region_test::source_kind;
+
+class every_source : public testing::TestWithParam<source_kind> {
+ protected:
+  void SetUp() override {
+    made_ = GetParam().make();
+    if (made_.source == nullptr) GTEST_SKIP() << "this machine has no " << GetParam().name;
+  }
+  source& tested() { return *made_.source; }
+
+ private:
+  made_source made_;
+};
+
+INSTANTIATE_TEST_SUITE_P(source, every_source, testing::ValuesIn(region_test::source_kinds()),
+                         region_test::name_of_kind);
+
+TEST_P(every_source, gives_what_is_asked_and_takes_it_back_in_any_order) {
+  struct live_block {
+    block memory;
+    std::size_t tag;
+  };
+  std::vector<live_block> live;
+  acre_test::random_source random(1);
+  std::size_t held_bytes = 0;
+  for (std::size_t step = 0; step < 400; ++step) {
+    if (live.size() < 12 && random.below(2) == 0) {
+      const std::size_t size = 1 + random.below(100'000);
+      const std::size_t alignment = std::size_t{1} << random.below(17);
+      const acre::result<block> taken = tested().take(size, alignment);
+      ASSERT_TRUE(taken) << taken.error().call << " for " << size << " at " << alignment;
+      ASSERT_GE(taken->size_bytes, size);
+      ASSERT_EQ(reinterpret_cast<std::uintptr_t>(taken->data) % alignment, 0U);
+      held_bytes += taken->size_bytes;
+      acre_test::fill_pattern(taken->data, taken->size_bytes, step);
+      live.push_back({*taken, step});
+    } else if (!live.empty()) {
+      const std::size_t index = random.below(live.size());
+      const live_block chosen = live[index];
+      ASSERT_TRUE(acre_test::holds_pattern(chosen.memory.data, chosen.memory.size_bytes, chosen.tag));
+      tested().give_back(chosen.memory);
+      held_bytes -= chosen.memory.size_bytes;
+      live.erase(live.begin() + static_cast<std::ptrdiff_t>(index));
+    }
+    ASSERT_EQ(tested().statistics().held_bytes, held_bytes);
+    ASSERT_EQ(tested().statistics().held_blocks, live.size());
+  }
+  for (const live_block& left : live)
+    tested().give_back(left.memory);
+  EXPECT_EQ(tested().statistics().held_bytes, 0U);
+  EXPECT_GE(tested().statistics().held_bytes_peak, 100'000U);
+}
+
+TEST_P(every_source, refuses_what_cannot_be) {
+  EXPECT_EQ(tested().take(0, 8).error().number, EINVAL);
+  EXPECT_EQ(tested().take(100, 0).error().number, EINVAL);
+  EXPECT_EQ(tested().take(100, 24).error().number, EINVAL);
+  for (const std::size_t size : {SIZE_MAX, SIZE_MAX / 2, std::size_t{1} << 60U}) {
+    const acre::result<block> taken = tested().take(size, 64);
+    ASSERT_FALSE(taken);
+    EXPECT_EQ(taken.error().number, ENOMEM) << size;
+  }
+  EXPECT_EQ(tested().statistics().held_blocks, 0U);
+  EXPECT_EQ(tested().statistics().refusals, 6U);
+}
+
+TEST_P(every_source, says_what_it_is) {
+  EXPECT_FALSE(tested().report().kind.empty());
+  EXPECT_GE(tested().granularity(), 1U);
+}
+
+TEST(buffer_source, joins_neighbours_and_serves_the_whole_buffer_again) {
+  alignas(16) std::array<std::byte, 4096> buffer{};
+  buffer_source source(buffer);
+  ASSERT_EQ(source.largest_free_bytes(), 4096U);
+  acre_test::random_source random(2);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<block> live;
+    while (const acre::result<block> taken =
+               source.take(1 + random.below(500), std::size_t{1} << random.below(8))) {
+      live.push_back(*taken);
+      ASSERT_TRUE(source.check_invariants());
+    }
+    ASSERT_GE(live.size(), 4U);
+    while (!live.empty()) {
+      const std::size_t index = random.below(live.size());
+      source.give_back(live[index]);
+      live.erase(live.begin() + static_cast<std::ptrdiff_t>(index));
+      ASSERT_TRUE(source.check_invariants());
+    }
+    ASSERT_EQ(source.largest_free_bytes(), 4096U);
+  }
+}
+
+TEST(buffer_source, of_too_small_a_buffer_gives_nothing) {
+  std::array<std::byte, 24> buffer{};
+  buffer_source tiny(std::span<std::byte>{buffer.data() + 1, 15});
+  EXPECT_EQ(tiny.take(1, 1).error().number, ENOMEM);
+  buffer_source empty(std::span<std::byte>{});
+  EXPECT_EQ(empty.take(1, 1).error().number, ENOMEM);
+  EXPECT_TRUE(empty.check_invariants());
+}
+
+TEST(buffer_source, refuses_a_foreign_block) {
+  std::array<std::byte, 256> buffer{};
+  std::array<std::byte, 64> other{};
+  buffer_source source(buffer);
+  EXPECT_DEATH(source.give_back({other.data(), 64, 1}), "not from this buffer");
+}
+
+TEST(default_source, is_one_for_the_program) {
+  EXPECT_EQ(&default_source(), &default_source());
+  const acre::result<block> taken = default_source().take(1000, 64);
+  ASSERT_TRUE(taken);
+  default_source().give_back(*taken);
+}
+
+}  // namespace

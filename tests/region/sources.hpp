@@ -1,0 +1,95 @@
+#pragma once
+
+#include <acre/heap/heap.hpp>
+#include <acre/region/buffer_source.hpp>
+#include <acre/region/mapping_source.hpp>
+#include <acre/region/resource_source.hpp>
+
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <memory_resource>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+/// Every kind of source, for tests that hold under each of them.
+namespace region_test {
+
+/// A source and what it stands on.
+struct made_source {
+  std::shared_ptr<void> backing;
+  std::unique_ptr<acre::region::source> source;
+};
+
+struct source_kind {
+  std::string name;
+  std::function<made_source()> make;  ///< an empty source when the machine has none
+};
+
+inline made_source make_buffer() {
+  constexpr std::size_t size_bytes = std::size_t{24} << 20U;
+  auto buffer = std::make_shared<std::vector<std::byte>>(size_bytes);
+  auto source = std::make_unique<acre::region::buffer_source>(*buffer);
+  return {buffer, std::move(source)};
+}
+
+inline made_source make_heap() {
+  auto heap = std::make_shared<acre::heap>();
+  auto source = std::make_unique<acre::region::heap_source>(*heap);
+  return {heap, std::move(source)};
+}
+
+inline made_source make_resource() {
+  auto resource = std::make_shared<std::pmr::unsynchronized_pool_resource>();
+  auto source = std::make_unique<acre::region::resource_source>(*resource);
+  return {resource, std::move(source)};
+}
+
+template <class Source>
+made_source make_plain() {
+  return {nullptr, std::make_unique<Source>()};
+}
+
+inline std::vector<source_kind> source_kinds() {
+  return {{"buffer", make_buffer},
+          {"heap", make_heap},
+          {"resource", make_resource},
+          {"mapping", make_plain<acre::region::mapping_source>},
+          {"huge_pages", make_plain<acre::region::huge_page_source>}};
+}
+
+/// For INSTANTIATE_TEST_SUITE_P.
+inline std::string name_of_kind(const testing::TestParamInfo<source_kind>& tested) {
+  return tested.param.name;
+}
+
+/// Passes requests on and fails from the n-th on, until told otherwise.
+class failing_source final : public acre::region::source {
+ public:
+  explicit failing_source(acre::region::source& real) : real_(&real) {}
+
+  void fail_after(std::size_t good_takes) { good_takes_ = good_takes; }
+  void never_fail() { good_takes_ = SIZE_MAX; }
+
+  [[nodiscard]] std::size_t granularity() const noexcept override { return real_->granularity(); }
+  [[nodiscard]] acre::region::source_report report() const noexcept override {
+    return {.kind = "failing"};
+  }
+
+ private:
+  acre::result<acre::region::block> do_take(std::size_t size_bytes,
+                                            std::size_t alignment) noexcept override {
+    if (good_takes_ == 0) return std::unexpected(acre::failure{ENOMEM, "injected"});
+    if (good_takes_ != SIZE_MAX) --good_takes_;
+    return real_->take(size_bytes, alignment);
+  }
+  void do_give_back(acre::region::block taken) noexcept override { real_->give_back(taken); }
+
+  acre::region::source* real_;
+  std::size_t good_takes_ = SIZE_MAX;
+};
+
+}  // namespace region_test
