@@ -1,5 +1,4 @@
 #include <acre/region/arena.hpp>
-
 #include <acre/region/refused.hpp>
 
 #include "base/bits.hpp"
@@ -19,7 +18,8 @@ namespace {
 /// Sizes and alignments above this are refused; sums of a few of them cannot wrap around.
 constexpr std::size_t most_bytes = static_cast<std::size_t>(PTRDIFF_MAX) / 4;
 
-/// Ids start at 1, so that a marker made by nobody matches no arena. Counts only; needs no ordering.
+/// Ids start at 1, so that a marker made by nobody matches no arena. Counts only; needs no
+/// ordering.
 std::uint64_t next_arena_id() noexcept {
   static constinit std::atomic<std::uint64_t> last{0};
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -39,8 +39,8 @@ arena::arena(const arena_options& options)
   const std::size_t granularity = supply_.from().granularity();
   if (next_chunk_bytes_ == 0) {
     // Small enough for malloc's own caches; blocks made of pages are dear, so take more at once.
-    next_chunk_bytes_ = granularity < 4096 ? std::size_t{16} << 10U
-                                           : std::max(granularity, std::size_t{64} << 10U);
+    next_chunk_bytes_ =
+        granularity < 4096 ? std::size_t{16} << 10U : std::max(granularity, std::size_t{64} << 10U);
   }
   chunk_bytes_max_ = std::max(chunk_bytes_max_, next_chunk_bytes_);
   if (!supply_.grows()) {
@@ -107,8 +107,8 @@ bool arena::advance(std::size_t size_bytes, std::size_t alignment) noexcept {
 
 /// Puts a new chunk behind the current one, before those that are kept.
 bool arena::insert_chunk(std::size_t needed_bytes) noexcept {
-  const result<supplied_block> taken = supply_.take(
-      needed_bytes, std::max(needed_bytes, next_chunk_bytes_), alignof(chunk));
+  const result<supplied_block> taken =
+      supply_.take(needed_bytes, std::max(needed_bytes, next_chunk_bytes_), alignof(chunk));
   if (!taken) {
     last_failure_ = taken.error();
     return false;

@@ -1,5 +1,4 @@
 #include <acre/region/arena.hpp>
-
 #include <acre/region/refused.hpp>
 
 #include "region/arena_chunk.hpp"

@@ -15,13 +15,12 @@ constexpr std::size_t page_bytes = 4096;
 constexpr std::size_t huge_page_bytes = std::size_t{2} << 20U;
 
 /// A mapping whose size and alignment are multiples of a page, cut out of a longer one.
-result<block> map_aligned(std::size_t size_bytes, std::size_t alignment, std::size_t unit) noexcept {
+result<block> map_aligned(std::size_t size_bytes, std::size_t alignment,
+                          std::size_t unit) noexcept {
   const failure refused{ENOMEM, "mmap"};
   const std::size_t boundary = std::max(alignment, unit);
-  if (size_bytes > PTRDIFF_MAX - unit) return std::unexpected(refused);
   const std::size_t size = base::align_up(size_bytes, unit);
   const std::size_t spare = boundary > page_bytes ? boundary : 0;
-  if (spare > PTRDIFF_MAX - size) return std::unexpected(refused);
   std::byte* const start = os::map_on_demand(size + spare);
   if (start == nullptr) return std::unexpected(refused);
   const auto number = reinterpret_cast<std::uintptr_t>(start);

@@ -1,17 +1,19 @@
-#include <acre/region/source.hpp>
-
 #include <acre/region/resource_source.hpp>
+#include <acre/region/source.hpp>
 
 #include "base/assert.hpp"
 #include "region/watch.hpp"
 
 #include <bit>
 #include <cerrno>
+#include <cstdint>
 #include <new>
 
 namespace acre::region {
 
 namespace {
+
+constexpr std::size_t most_bytes = static_cast<std::size_t>(PTRDIFF_MAX) / 2;
 
 void raise_to(std::atomic<std::size_t>& peak, std::size_t value) noexcept {
   std::size_t seen = peak.load(std::memory_order_relaxed);
@@ -30,7 +32,10 @@ result<block> source::take(std::size_t size_bytes, std::size_t alignment) noexce
     refusals_.fetch_add(1, std::memory_order_relaxed);
     return std::unexpected(failure{EINVAL, "source::take"});
   }
-  result<block> taken = do_take(size_bytes, alignment);
+  // No source has half of the address space; sums of a size and an alignment stay in range.
+  const bool is_possible = size_bytes < most_bytes && alignment < most_bytes;
+  const failure impossible{ENOMEM, "source::take"};
+  result<block> taken = is_possible ? do_take(size_bytes, alignment) : std::unexpected(impossible);
   if (!taken) {
     refusals_.fetch_add(1, std::memory_order_relaxed);
     return taken;

@@ -446,8 +446,7 @@ TEST(arena, stays_inside_its_budget) {
 TEST(arena, that_may_not_grow_takes_its_memory_at_once) {
   alignas(16) std::array<std::byte, 8192> buffer{};
   buffer_source from(buffer);
-  arena tested(
-      {.from = &from, .first_block_bytes = 8192, .when_exhausted = exhaustion::fail()});
+  arena tested({.from = &from, .first_block_bytes = 8192, .when_exhausted = exhaustion::fail()});
   EXPECT_EQ(from.statistics().held_bytes, 8192U);
   for (int round = 0; round < 3; ++round) {
     std::size_t served = 0;

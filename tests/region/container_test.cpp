@@ -31,9 +31,9 @@ struct base {
 struct derived : base {
   double more = 2;
 };
-static_assert(!std::is_convertible_v<region::region_ptr<derived, arena>,
-                                     region::region_ptr<base, arena>>,
-              "the region must be told the size that was allocated");
+static_assert(
+    !std::is_convertible_v<region::region_ptr<derived, arena>, region::region_ptr<base, arena>>,
+    "the region must be told the size that was allocated");
 
 TEST(containers, live_in_their_region) {
   arena tested;

@@ -94,7 +94,8 @@ class region_allocator {
   region_allocator(Region& region ACRE_LIFETIMEBOUND) noexcept : region_(&region) {}
   template <class U>
   // NOLINTNEXTLINE(google-explicit-constructor): allocators convert to their rebound kin.
-  region_allocator(const region_allocator<U, Region>& other) noexcept : region_(&other.resource()) {}
+  region_allocator(const region_allocator<U, Region>& other) noexcept
+      : region_(&other.resource()) {}
   region_allocator(const region_allocator&) noexcept = default;
   ~region_allocator() = default;
 
@@ -106,7 +107,8 @@ class region_allocator {
   }
 
   [[nodiscard]] T* allocate(std::size_t count) {
-    if (count > static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T)) throw std::bad_array_new_length();
+    if (count > static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T))
+      throw std::bad_array_new_length();
     T* const data = static_cast<T*>(region_->allocate(count * sizeof(T), alignof(T)));
     detail::change_leases(*region_, 1);
     return data;
@@ -162,8 +164,7 @@ using region_ptr = std::unique_ptr<T, region_delete<T, Region>>;
 ///
 /// Fails: throws what the region or the constructor throws; nothing stays allocated.
 template <class T, allocating_region Region, class... Args>
-[[nodiscard]] region_ptr<T, Region> make_unique(Region& region ACRE_LIFETIMEBOUND,
-                                                Args&&... args) {
+[[nodiscard]] region_ptr<T, Region> make_unique(Region& region ACRE_LIFETIMEBOUND, Args&&... args) {
   region_allocator<T, Region> allocator(region);
   T* const storage = allocator.allocate(1);
   try {

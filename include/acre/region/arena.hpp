@@ -111,8 +111,8 @@ class ACRE_API arena final : public std::pmr::memory_resource {
     if constexpr (std::is_trivially_destructible_v<T>) {
       return construct<T>(allocate(sizeof(T), alignof(T)), std::forward<Args>(args)...);
     } else {
-      auto* const held = static_cast<held_object<T>*>(
-          allocate(sizeof(held_object<T>), alignof(held_object<T>)));
+      auto* const held =
+          static_cast<held_object<T>*>(allocate(sizeof(held_object<T>), alignof(held_object<T>)));
       T* const made = construct<T>(&held->storage, std::forward<Args>(args)...);
       remember(new (&held->record) destructor_record{held_object<T>::destroy, nullptr});
       return made;
@@ -122,7 +122,8 @@ class ACRE_API arena final : public std::pmr::memory_resource {
   /// `count` value-initialized objects side by side; see `make`.
   template <class T>
   std::span<T> make_array(std::size_t count) {
-    if (count > static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T)) throw std::bad_array_new_length();
+    if (count > static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T))
+      throw std::bad_array_new_length();
     // The record first: objects without a record would not be destroyed.
     held_array<T>* held = nullptr;
     if constexpr (!std::is_trivially_destructible_v<T>) {
@@ -310,9 +311,9 @@ class ACRE_API arena final : public std::pmr::memory_resource {
   std::size_t chunk_bytes_max_ = 0;
   std::size_t resets_ = 0;
   std::ptrdiff_t leases_ = 0;
-  failure last_failure_ = {};     ///< of the last allocation that returned null
+  failure last_failure_ = {};    ///< of the last allocation that returned null
   const void* child_ = nullptr;  ///< the living child arena, which alone may allocate
-  std::uint64_t id_ = 0;          ///< different for every arena of the process
+  std::uint64_t id_ = 0;         ///< different for every arena of the process
   std::uint64_t last_mark_id_ = 0;
   bool watched_ = false;
   bool frozen_ = false;

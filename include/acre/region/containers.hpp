@@ -46,8 +46,8 @@ using set = std::set<Key, Less, region_allocator<Key, Region>>;
 
 template <class Key, class Value, class Region = arena, class Hash = std::hash<Key>,
           class Equal = std::equal_to<Key>>
-using unordered_map =
-    std::unordered_map<Key, Value, Hash, Equal, region_allocator<std::pair<const Key, Value>, Region>>;
+using unordered_map = std::unordered_map<Key, Value, Hash, Equal,
+                                         region_allocator<std::pair<const Key, Value>, Region>>;
 
 template <class Key, class Region = arena, class Hash = std::hash<Key>,
           class Equal = std::equal_to<Key>>

@@ -7,7 +7,8 @@
 
 namespace acre::region {
 
-/// Thrown by regions that have no memory to give: a `std::bad_alloc` that tells which limit was met.
+/// Thrown by regions that have no memory to give: a `std::bad_alloc` that tells which limit was
+/// met.
 ///
 /// `why().call` names it: "budget", "frozen", "exhaustion::fail", a system call, a resource.
 class ACRE_API refused final : public std::bad_alloc {

@@ -10,8 +10,8 @@
 /// Where regions take their memory.
 ///
 /// Every region (arena, pool, stack) stands on a `source`: something that gives out large aligned
-/// blocks and takes them back. What kind of memory it is (huge pages, shared, secret, one NUMA node,
-/// a caller's buffer, a heap) is a property of the source, so that "arena on huge pages" is a
+/// blocks and takes them back. What kind of memory it is (huge pages, shared, secret, one NUMA
+/// node, a caller's buffer, a heap) is a property of the source, so that "arena on huge pages" is a
 /// parameter and not a class. A region asks its source a few times in its life, so one virtual call
 /// there costs nothing on the region's own fast path.
 namespace acre::region {
