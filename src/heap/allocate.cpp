@@ -96,6 +96,7 @@ void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock)
 
 /// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.
 void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+  ++heap.visits;
   press(heap, b);
   sweep(heap, b);
   const std::size_t full = capacity(b);
@@ -105,6 +106,7 @@ void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
 
 /// Makes room in a full stack. Requires: the heap's lock.
 void flush(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+  ++heap.visits;
   press(heap, b);
   sweep(heap, b);
   if (cached(b) == capacity(b)) flush_oldest(heap, b, (capacity(b) + 1) / 2);
@@ -169,15 +171,14 @@ void give_locked(heap_body& heap, bin& b, void* block) noexcept {
 }
 
 void* allocate_slow(bin* b, std::size_t size_bytes) noexcept {
-  const std::size_t size_class = static_cast<std::size_t>(b - current);
-  if (current == no_bins) {
+  // Not `current`: that may have become `no_bins` meanwhile; see idle.hpp.
+  if (is_no_bin(b)) {
+    const auto size_class = static_cast<unsigned>(b - no_bins);
     b->grant = 0;
     bin* const bins = attach_thread();
     if (bins == nullptr) {
       heap_body* const common = common_heap();
-      return common == nullptr
-                 ? nullptr
-                 : allocate_locked(*common, static_cast<unsigned>(size_class), size_bytes);
+      return common == nullptr ? nullptr : allocate_locked(*common, size_class, size_bytes);
     }
     b = bins + size_class;
   }
@@ -295,8 +296,9 @@ void release_other(bin* owner, void* block) noexcept {
   heap_body* const target = body_of(owner);
   const auto offset =
       reinterpret_cast<std::uintptr_t>(owner) - reinterpret_cast<std::uintptr_t>(target->bins);
-  if (offset < sizeof target->bins && current != no_bins) [[likely]]
-    return free_remote(*body_of(current), *owner, block);
+  bin* const own = current_bins();
+  if (offset < sizeof target->bins && own != no_bins) [[likely]]
+    return free_remote(*body_of(own), *owner, block);
   release_rare(block);
 }
 
@@ -311,8 +313,9 @@ void release_rare(void* block) noexcept {
       return report_misuse(misuse::interior, block);
     return free_large(block);
   }
-  // A thread whose first call this is. The heap that it gets may be the block's own.
-  if (current == no_bins && attach_thread() == nullptr) return free_direct(*owner, block);
+  // A thread whose first call this is, or whose heap was taken. The heap that it gets may be the
+  // block's own.
+  if (current_bins() == no_bins && attach_thread() == nullptr) return free_direct(*owner, block);
   release(block);
 }
 

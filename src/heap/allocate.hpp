@@ -15,8 +15,8 @@
 /// own bin. tests/codegen holds their exact instruction counts.
 namespace acre::heaps {
 
-/// The way on when the bin's grant has ended and `renew_grant` did not help. `b` is a bin of
-/// `current`. Null when out of memory.
+/// The way on when the bin's grant has ended and `renew_grant` did not help. `b` is a bin of what
+/// `current` was when the caller read it. Null when out of memory.
 [[nodiscard]] void* allocate_slow(bin* b, std::size_t size_bytes) noexcept;
 
 /// A block of any size, with all paths.

@@ -73,6 +73,17 @@ inline constexpr std::size_t stack_words = [] {
   return words;
 }();
 
+/// Who uses a thread's heap, as far as others must know it; see idle.hpp. Guarded by the heap's
+/// lock.
+struct heap_owner {
+  bin** current = nullptr;  ///< the owner's thread-local `current`; null: not to be taken
+  std::int32_t process = 0;
+  std::int32_t thread = 0;
+  std::uint32_t visits = 0;  ///< the heap's, when it was last looked at
+  bool taken = false;        ///< `*current` is `no_bins` until the owner comes back for its heap
+  bool emptied = false;      ///< since it was taken
+};
+
 enum class body_kind : std::uint8_t {
   thread,  ///< used by one thread at a time, or idle
   common,  ///< used under its lock by threads that have no heap; owns the large blocks
@@ -100,6 +111,8 @@ struct alignas(body_bytes) heap_body {
   run_index spare_slabs[spare_slab_pages_max] =
       {};                       ///< by length: runs kept for the next slab; guarded by lock
   std::size_t spare_pages = 0;  ///< pages of these; guarded by lock
+  std::uint32_t visits = 0;     ///< refills and flushes; guarded by lock
+  heap_owner owner;             ///< thread: guarded by lock
   run_index owned = 0;          ///< object: all its runs; guarded by lock
   std::size_t limit_pages = 0;  ///< object: 0 is none
   /// Bins that are set up. Written by the owner alone (or under lock: objects and the common heap);

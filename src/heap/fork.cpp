@@ -185,6 +185,7 @@ void after_fork_in_parent() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
 void after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   if (alone) {
     reset_purger_after_fork();
+    own_heap_after_fork();
     return after_fork_alone();
   }
   // What other threads parked while the kernel copied the pages is not to be trusted; it stays

@@ -2,11 +2,13 @@
 
 #include "heap/config.hpp"
 #include "heap/fork.hpp"
+#include "heap/idle.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/registry.hpp"
 #include "heap/slabs.hpp"
 #include "os/background_thread.hpp"
 #include "os/lock.hpp"
+#include "os/memory.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -18,10 +20,18 @@ namespace {
 /// Free memory below this waits for use: 2 MiB.
 constexpr std::size_t worth_a_thread_pages = 512;
 constexpr int quiet_intervals_max = 4;
+/// Threads that wake now and then and need little do not keep the purging thread: 64 KiB.
+constexpr std::size_t worth_an_interval_pages = 16;
+/// So many threads' caches are worth a look even when little is free, but not all the time.
+constexpr std::size_t worth_a_thread_heaps = 64;
+constexpr long heaps_again_ms = 5000;
 /// However short the delay: memory goes after one to two delays.
 constexpr std::int64_t least_interval_ms = 10;
 
 constinit os::background_thread thread;
+
+/// When the thread ended last.
+constinit std::atomic<long> ended_ms{0};
 
 /// Held by the thread while it is inside the heap, where it waits for no lock that a thread which
 /// forks may hold; and by a thread that forks.
@@ -38,13 +48,16 @@ void drop_empty(heap_body& heap, void*) noexcept {
 void purge_while_useful() noexcept {
   int quiet = 0;
   bool dropped = false;
-  while (quiet < quiet_intervals_max) {
+  idle_outcome idle;
+  // What was just taken is looked at once more.
+  while (quiet < quiet_intervals_max || (idle.taken > 0 && quiet < 2 * quiet_intervals_max)) {
     const std::int64_t delay = config.purge_delay_ms.load(std::memory_order_relaxed);
     os::background_thread::sleep_ms(std::max(delay, least_interval_ms));
     // While a fork is pending it would all be parked again.
     if (fork_pending.load(std::memory_order_relaxed) == 0) release_all_parked();
+    idle = search_idle_heaps(gate);
     const std::size_t purged = process_pages.purge_unneeded(gate);
-    quiet = purged == 0 ? quiet + 1 : 0;
+    quiet = purged == 0 && idle.freed_pages < worth_an_interval_pages ? quiet + 1 : 0;
     // Once all is quiet: the empty slabs that heaps keep for their next allocation.
     if (quiet == 1 && !dropped) {
       gate.acquire();
@@ -52,18 +65,27 @@ void purge_while_useful() noexcept {
       gate.release();
     }
   }
+  ended_ms.store(os::now_ms(), std::memory_order_relaxed);
+}
+
+/// Whether many threads' caches have not been looked at for a while.
+bool heaps_wait() noexcept {
+  return used_heaps() >= worth_a_thread_heaps &&
+         os::now_ms() - ended_ms.load(std::memory_order_relaxed) >= heaps_again_ms;
 }
 
 }  // namespace
 
 void purge_later() noexcept {
-  if (process_pages.dirty_hint() < worth_a_thread_pages || thread.running()) return;
+  if (thread.running()) return;
+  if (process_pages.dirty_hint() < worth_a_thread_pages && !heaps_wait()) return;
   if (config.purge_delay_ms.load(std::memory_order_relaxed) < 0) return;
   if (!config.background.load(std::memory_order_relaxed)) return;
   thread.start(purge_while_useful);
 }
 
 unsigned long purge_now(unsigned long keep_pages) noexcept {
+  empty_waiting_heaps();
   for_each_heap(
       [](heap_body& heap, void*) noexcept {
         const os::hold guard(heap.lock);

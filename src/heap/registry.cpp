@@ -3,13 +3,16 @@
 #include "heap/address_space.hpp"
 #include "heap/fork.hpp"
 #include "heap/page_heap.hpp"
+#include "heap/past_counts.hpp"
 #include "heap/remote.hpp"
 #include "heap/slabs.hpp"
+#include "os/waiting_thread.hpp"
 
 #include <algorithm>
 #include <new>
 
 #include <pthread.h>
+#include <sys/auxv.h>
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -26,11 +29,20 @@ constinit bin no_bins[class_count] = {};
 
 namespace {
 
+/// The calling thread's heap, or null. Written by the thread alone; the heap leads back to its
+/// `current`.
+constinit thread_local heap_body* own __attribute__((tls_model("initial-exec"))) = nullptr;
+
 /// The thread's key destructors are in their last round: it never gets a heap again.
 constinit thread_local bool ending __attribute__((tls_model("initial-exec"))) = false;
 
+/// Every heap, linked by `next_all`; grows under registry_lock. Read with acquire.
+constinit std::atomic<heap_body*> all_heaps{nullptr};
+constinit std::atomic<std::size_t> heaps_in_use{0};
+/// Written once under registry_lock, before any heap has an owner.
+constinit std::uintptr_t stack_end = 0;
+
 os::lock registry_lock;  // guards all below and the heaps' fields that say so
-heap_body* all_heaps ACRE_GUARDED_BY(registry_lock) = nullptr;
 heap_body* idle_heaps ACRE_GUARDED_BY(registry_lock) = nullptr;
 heap_body* spare_objects ACRE_GUARDED_BY(registry_lock) = nullptr;
 thread_counts threads ACRE_GUARDED_BY(registry_lock);
@@ -47,10 +59,45 @@ constexpr std::uintptr_t last_round = 1;  // It ends its own thread state in one
 constexpr std::uintptr_t last_round = PTHREAD_DESTRUCTOR_ITERATIONS;
 #endif
 
+/// From now on others may take the heap for idle; see idle.hpp. Only a thread whose end is noticed
+/// is recorded, so that what is recorded is there.
+void record_owner(heap_body& heap) noexcept {
+  const std::int32_t process = os::process_id();
+  const std::int32_t thread = os::thread_id();
+  if (!heap.lock.acquire_unless(fork_pending)) return;
+  heap.owner = {.current = &current, .process = process, .thread = thread};
+  heap.lock.release();
+  heaps_in_use.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Requires: the heap's lock is held.
+void forget_owner(heap_body& heap) noexcept {
+  if (heap.owner.current != nullptr && !heap.owner.emptied)
+    heaps_in_use.fetch_sub(1, std::memory_order_relaxed);
+  heap.owner = {};
+}
+
+/// The thread's heap was taken for idle. Null when a fork is pending.
+bin* take_back(heap_body& heap) noexcept {
+  if (!heap.lock.acquire_unless(fork_pending)) return nullptr;
+  if (heap.owner.emptied) heaps_in_use.fetch_add(1, std::memory_order_relaxed);
+  heap.owner.taken = false;
+  heap.owner.emptied = false;
+  current = heap.bins;
+  heap.lock.release();
+  return heap.bins;
+}
+
 void detach_thread() noexcept {
-  heap_body& heap = *body_of(current);
+  heap_body& heap = *own;
   ending = true;
+  {
+    // Waits until nobody empties the heap as an idle one, and nobody will again.
+    const os::hold guard(heap.lock);
+    forget_owner(heap);
+  }
   current = no_bins;
+  own = nullptr;
   send_all_batches(heap);
   heap.lock.acquire();
   flush_all(heap);
@@ -68,7 +115,7 @@ void thread_exits(void* value) noexcept {
   const auto round = reinterpret_cast<std::uintptr_t>(value);
   if (round < last_round)
     pthread_setspecific(exit_key, reinterpret_cast<void*>(round + 1));
-  else if (current != no_bins)
+  else if (own != nullptr)
     detach_thread();
 }
 
@@ -83,8 +130,8 @@ heap_body* new_body(body_kind kind) noexcept ACRE_REQUIRES(registry_lock) {
   auto* const heap =
       std::launder(reinterpret_cast<heap_body*>(space.address_of(space.runs[grant.run].page)));
   heap->kind = kind;
-  heap->next_all = all_heaps;
-  all_heaps = heap;
+  heap->next_all = all_heaps.load(std::memory_order_relaxed);
+  all_heaps.store(heap, std::memory_order_release);
   return heap;
 }
 
@@ -101,6 +148,7 @@ heap_body* make_common() noexcept ACRE_REQUIRES(registry_lock) {
   if (heap != nullptr) return heap;
   if (!process_pages.ready()) return nullptr;
   declare_benign_race();
+  stack_end = ::getauxval(AT_RANDOM);
   heap = new_body(body_kind::common);
   if (heap != nullptr) common.store(heap, std::memory_order_release);
   return heap;
@@ -109,6 +157,7 @@ heap_body* make_common() noexcept ACRE_REQUIRES(registry_lock) {
 }  // namespace
 
 bin* attach_thread() noexcept {
+  if (own != nullptr) return take_back(*own);
   if (ending || !registry_lock.acquire_unless(fork_pending)) return nullptr;
   heap_body* heap = nullptr;
   if (make_common() != nullptr) {
@@ -128,10 +177,38 @@ bin* attach_thread() noexcept {
   }
   registry_lock.release();
   if (heap == nullptr) return nullptr;
+  own = heap;
   current = heap->bins;
   // Outside the lock: for a high key this allocates.
-  if (watch_exit) pthread_setspecific(exit_key, reinterpret_cast<void*>(std::uintptr_t{1}));
-  return current;
+  if (watch_exit && pthread_setspecific(exit_key, reinterpret_cast<void*>(std::uintptr_t{1})) == 0)
+    record_owner(*heap);
+  return heap->bins;
+}
+
+heap_body* own_heap() noexcept {
+  if (own == nullptr) return nullptr;
+  return current_bins() != no_bins || take_back(*own) != nullptr ? own : nullptr;
+}
+
+heap_body* own_heap_to_lock() noexcept {
+  return own;
+}
+
+std::size_t used_heaps() noexcept {
+  return heaps_in_use.load(std::memory_order_relaxed);
+}
+
+std::uintptr_t first_stack_end() noexcept {
+  return stack_end;
+}
+
+heap_body* newest_heap() noexcept {
+  return all_heaps.load(std::memory_order_acquire);
+}
+
+void note_emptied(heap_body& heap) noexcept {
+  heap.owner.emptied = true;
+  heaps_in_use.fetch_sub(1, std::memory_order_relaxed);
 }
 
 heap_body* common_heap() noexcept {
@@ -169,13 +246,13 @@ void retire_object_heap(heap_body& heap) noexcept {
 
 void for_each_heap(void (*visit)(heap_body&, void*), void* context) noexcept {
   const os::hold guard(registry_lock);
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all)
+  for (heap_body* heap = newest_heap(); heap != nullptr; heap = heap->next_all)
     visit(*heap, context);
 }
 
 bool try_each_heap(void (*visit)(heap_body&, void*), void* context) noexcept {
   if (!registry_lock.try_acquire()) return false;
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all)
+  for (heap_body* heap = newest_heap(); heap != nullptr; heap = heap->next_all)
     visit(*heap, context);
   registry_lock.release();
   return true;
@@ -193,27 +270,35 @@ std::size_t retired_allocations() noexcept {
 
 void lock_heaps_for_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   registry_lock.acquire();
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all)
+  for (heap_body* heap = newest_heap(); heap != nullptr; heap = heap->next_all)
     heap->lock.acquire();
 }
 
 void wake_heap_waiters() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all)
+  for (heap_body* heap = newest_heap(); heap != nullptr; heap = heap->next_all)
     heap->lock.wake_all();
   registry_lock.wake_all();
 }
 
 void unlock_heaps_after_fork_in_parent() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all)
+  for (heap_body* heap = newest_heap(); heap != nullptr; heap = heap->next_all)
     heap->lock.release();
   registry_lock.release();
 }
 
+void own_heap_after_fork() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  if (own == nullptr || own->owner.current == nullptr) return;
+  own->owner.process = os::process_id();
+  own->owner.thread = os::thread_id();
+}
+
 void unlock_heaps_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
-  heap_body* const mine = current == no_bins ? nullptr : body_of(current);
-  for (heap_body* heap = all_heaps; heap != nullptr; heap = heap->next_all) {
+  heap_body* const mine = own;
+  past_lock.reset();
+  for (heap_body* heap = newest_heap(); heap != nullptr; heap = heap->next_all) {
     heap->lock.reset();
     if (heap->kind != body_kind::thread || heap->idle || heap == mine) continue;
+    forget_owner(*heap);
     // The stacks may be half-written, or half set up: set them up anew, empty. The slabs are whole.
     for (bin& b : heap->bins) {
       const unsigned c = class_of_bin(*heap, b);
@@ -231,6 +316,7 @@ void unlock_heaps_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS 
   }
   threads.now = mine != nullptr ? 1 : 0;
   registry_lock.reset();
+  own_heap_after_fork();
 }
 
 }  // namespace acre::heaps

@@ -2,6 +2,7 @@
 
 #include "heap/body.hpp"
 
+#include <atomic>
 #include <cstddef>
 
 /// All heaps of the process, and which thread uses which.
@@ -11,14 +12,44 @@
 /// record is guarded by its heap's lock and not by its thread.
 namespace acre::heaps {
 
-/// The bins of the calling thread's heap, or `no_bins`.
+/// The bins of the calling thread's heap, or `no_bins`: it has none, or another thread took it for
+/// idle (idle.hpp), which may happen at any time.
 extern constinit thread_local bin* current __attribute__((tls_model("initial-exec")));
 
 /// What a thread without a heap points at: every stack is empty, so every call takes the slow path.
 extern bin no_bins[class_count];
 
-/// Gives the calling thread a heap. Null when it is ending, a fork is pending, or memory ran out.
+/// `current`, read exactly once.
+[[nodiscard]] inline bin* current_bins() noexcept {
+  return std::atomic_ref(current).load(std::memory_order_relaxed);
+}
+
+[[nodiscard]] inline bool is_no_bin(const bin* b) noexcept {
+  return b >= no_bins && b < no_bins + class_count;
+}
+
+/// Gives the calling thread a heap, or its own back. Null when it is ending, a fork is pending, or
+/// memory ran out.
 [[nodiscard]] bin* attach_thread() noexcept;
+
+/// The calling thread's heap; null when it has none. Its caches may be touched after this, until
+/// the thread returns from the library; not when it is null because a fork is pending.
+[[nodiscard]] heap_body* own_heap() noexcept;
+
+/// The same for a caller who takes the heap's lock before it touches the caches.
+[[nodiscard]] heap_body* own_heap_to_lock() noexcept;
+
+/// Thread heaps that were used since their caches were last emptied.
+[[nodiscard]] std::size_t used_heaps() noexcept;
+
+/// Where the stack of the program's first thread ends, or somewhat above.
+[[nodiscard]] std::uintptr_t first_stack_end() noexcept;
+
+/// The newest of all heaps; `next_all` leads to the others, and never changes. Heaps are not freed.
+[[nodiscard]] heap_body* newest_heap() noexcept;
+
+/// A heap's caches are empty now, and its owner will come back for it. Requires: it is taken.
+void note_emptied(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);
 
 /// The heap for threads that have none; null when memory ran out before the first allocation.
 [[nodiscard]] heap_body* common_heap() noexcept;
@@ -47,6 +78,8 @@ struct thread_counts {
 void lock_heaps_for_fork() noexcept;
 void wake_heap_waiters() noexcept;
 void unlock_heaps_after_fork_in_parent() noexcept;
+/// The forking thread has another id in the child.
+void own_heap_after_fork() noexcept;
 /// Makes the heaps of threads that the child does not have idle; what they had cached is lost.
 void unlock_heaps_after_fork_in_child() noexcept;
 

@@ -2,6 +2,7 @@
 
 #include "heap/address_space.hpp"
 #include "heap/page_heap.hpp"
+#include "heap/past_counts.hpp"
 #include "heap/registry.hpp"
 #include "heap/slabs.hpp"
 #include "heap/usage.hpp"
@@ -52,11 +53,26 @@ void add_slabs(heap_counts& counts, std::size_t frontier) noexcept {
   }
 }
 
+void add_past(heap_counts& counts) noexcept ACRE_REQUIRES(past_lock) {
+  for (unsigned size_class = 0; size_class < class_count; ++size_class) {
+    const past_count& past = past_counts[size_class];
+    class_counts& c = counts.classes[size_class];
+    c.allocations += past.allocations;
+    c.seen_bytes += past.seen_bytes;
+    c.seen_count += past.seen_count;
+  }
+}
+
 }  // namespace
 
 void collect(heap_counts& counts) noexcept {
   if (common_heap() == nullptr) return;
-  for_each_heap(add_heap, &counts);
+  {
+    // No heap's counts become past ones meanwhile: each is added once.
+    const os::hold guard(past_lock);
+    for_each_heap(add_heap, &counts);
+    add_past(counts);
+  }
   const page_counts page_figures = process_pages.counts();
   add_slabs(counts, page_figures.frontier);
   // Moments differ while threads run; a count never wraps.
@@ -117,8 +133,8 @@ void check_heap(heap_body& heap, void* context) noexcept {
 }  // namespace
 
 const void* find_double_free() noexcept {
-  if (current == no_bins) return nullptr;
-  heap_body& heap = *body_of(current);
+  if (own_heap_to_lock() == nullptr) return nullptr;
+  heap_body& heap = *own_heap_to_lock();
   const void* found = nullptr;
   // A signal handler that interrupted this very heap may be what calls exit.
   if (!heap.lock.try_acquire()) return nullptr;

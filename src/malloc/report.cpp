@@ -24,11 +24,11 @@ using heaps::page_bytes;
 }  // namespace
 
 void flush_own_caches() noexcept {
-  if (heaps::current == heaps::no_bins) return;
-  heaps::heap_body& heap = *heaps::body_of(heaps::current);
-  heaps::send_all_batches(heap);
-  const os::hold guard(heap.lock);
-  heaps::flush_all(heap);
+  heaps::heap_body* const heap = heaps::own_heap();
+  if (heap == nullptr) return;
+  heaps::send_all_batches(*heap);
+  const os::hold guard(heap->lock);
+  heaps::flush_all(*heap);
 }
 
 int trim(std::size_t keep_bytes) noexcept {

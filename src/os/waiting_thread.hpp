@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// What the kernel tells of another thread of this process: whether it waits in a system call, and
+/// where its stack then ends.
+///
+/// All without errno, thread-local storage and allocation. Files are open only within a call, and
+/// are not inherited by what the program executes.
+namespace acre::os {
+
+/// A thread that waits in the kernel.
+struct waiting_place {
+  std::uintptr_t word = 0;   ///< the futex it waits on, if it waits on one
+  std::uintptr_t stack = 0;  ///< the thread's stack pointer when it entered the kernel
+};
+
+enum class thread_look : std::uint8_t {
+  waits,    ///< in a system call of those that only wait: `look_at_thread` filled the place
+  busy,     ///< runs, can run, or is somewhere else in the kernel
+  gone,     ///< there is no such thread
+  refused,  ///< the kernel does not tell
+};
+
+/// Looks at a thread of this process by its id. Reads /proc/self/task/ID/syscall, whose answer is
+/// of one moment at which the thread did not run (proc(5); the kernel's task_current_syscall).
+[[nodiscard]] thread_look look_at_thread(std::int32_t thread, waiting_place& place) noexcept;
+
+/// Every thread of this process that runs now passes a full memory barrier before this returns, and
+/// one that does not run has passed one since it last did: membarrier(2), Linux 4.14. False when
+/// the kernel refuses.
+[[nodiscard]] bool fence_all_threads() noexcept;
+
+/// Whether the two above may be asked: false in a program that has a handler for system calls which
+/// its sandbox forbids (SIGSYS), and where /proc is missing or shows other thread ids than ours
+/// (those of another PID namespace).
+[[nodiscard]] bool may_look_at_threads() noexcept;
+
+/// Copies this process's memory, wherever it is; never faults. Returns the bytes copied.
+[[nodiscard]] std::size_t copy_memory(std::uintptr_t from, void* to,
+                                      std::size_t size_bytes) noexcept;
+
+/// Words of a signal frame that `may_hold_signal_frame` needs to see together.
+inline constexpr std::size_t signal_frame_words = 3;
+
+/// Whether the words hold what lies above a signal handler's frame: the registers that the kernel
+/// saved on the stack before it called the handler. True as well where that cannot be told.
+[[nodiscard]] bool may_hold_signal_frame(const std::uint64_t* words, std::size_t count) noexcept;
+
+[[nodiscard]] std::int32_t process_id() noexcept;
+[[nodiscard]] std::int32_t thread_id() noexcept;
+
+}  // namespace acre::os
