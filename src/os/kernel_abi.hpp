@@ -34,6 +34,9 @@
 #define MAP_HUGE_SHIFT 26  // 3.8; the logarithm of the page size goes into the bits above
 #endif
 
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE 101  // 2.6.33; not in the C library's header
+#endif
 #ifndef MADV_COLD
 #define MADV_COLD 20     // 5.4
 #define MADV_PAGEOUT 21  // 5.4
