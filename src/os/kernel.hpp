@@ -60,6 +60,8 @@ inline constexpr system_call ioctl{SYS_ioctl, "ioctl"};
 inline constexpr system_call unlinkat{SYS_unlinkat, "unlinkat"};
 inline constexpr system_call renameat2{SYS_renameat2, "renameat2"};
 inline constexpr system_call linkat{SYS_linkat, "linkat"};
+inline constexpr system_call sync_file_range{SYS_sync_file_range, "sync_file_range"};
+inline constexpr system_call process_vm_readv{SYS_process_vm_readv, "process_vm_readv"};
 inline constexpr system_call sendmsg{SYS_sendmsg, "sendmsg"};
 inline constexpr system_call recvmsg{SYS_recvmsg, "recvmsg"};
 inline constexpr system_call prlimit{SYS_prlimit64, "prlimit"};
