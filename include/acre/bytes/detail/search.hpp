@@ -1,0 +1,95 @@
+#pragma once
+
+#include <acre/export.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+/// The data of a search, and the few calls behind `find.hpp`; not for direct use.
+namespace acre::bytes::detail {
+
+using byte_type = unsigned char;
+
+/// "Nowhere", and an end that no position reaches.
+inline constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
+
+/// One byte of the needle that is compared at 64 positions at a time.
+struct probe {
+  std::uint32_t offset = 0;  ///< its place in the needle
+  byte_type value = 0;
+};
+
+/// A needle cut for the two-way search of Crochemore and Perrin (Journal of the ACM 38, 1991): the
+/// needle is left + right, and a mismatch in the right part, read forward, allows a shift by as
+/// much as was read.
+struct linear_plan {
+  std::size_t left_bytes = 0;
+  std::size_t shift_bytes =
+      0;  ///< after the right part matched: the needle's period, or a safe lower bound
+  bool is_periodic =
+      false;  ///< `shift_bytes` is the period, so what matched need not be read again
+  std::array<byte_type, 256> holds{};  ///< 1 for each byte that the needle holds
+};
+
+/// What is worth knowing about a needle before a search. It does not own the needle.
+struct needle_plan {
+  const byte_type* data = nullptr;
+  std::size_t size_bytes = 0;
+  std::array<probe, 8> probes{};  ///< the rarest first; the last is repeated for shorter needles
+  bool overlaps_itself = false;   ///< two matches may share bytes; known only for short needles
+  const linear_plan* linear = nullptr;  ///< when made beforehand
+  /// A set, by hash, of the 8-byte pieces of the needle's first `sample_bytes`; 0: not made.
+  std::uint32_t sample_bytes = 0;
+  std::array<std::uint64_t, 256> samples;
+};
+
+/// How a search goes on; it only ever steps down this list.
+enum class search_mode : std::uint8_t {
+  sampled,  ///< one 8-byte piece in a needle's length is looked up in `needle_plan::samples`
+  dense,    ///< probes at every position
+  linear,   ///< the probes found too many false candidates: two-way, linear in the worst case
+};
+
+/// A search under way over one haystack.
+struct search_state {
+  const byte_type* haystack = nullptr;
+  std::size_t size_bytes = 0;
+  std::size_t position = 0;  ///< where the next match may begin
+  std::size_t start = 0;  ///< where the search began; its costs are measured against the way made
+  std::size_t work = 0;   ///< what false candidates have cost, about a quarter nanosecond each
+  search_mode mode = search_mode::dense;
+  linear_plan own_linear{};  ///< made when it is needed and the plan has none
+  const linear_plan* linear = nullptr;
+};
+
+/// Matches found in one go: offsets from `base`.
+struct match_batch {
+  static constexpr std::size_t capacity = 512;
+  std::size_t base = 0;
+  std::size_t count = 0;
+  /// The room beyond `capacity` is for the vector store that writes more than it found.
+  std::array<std::uint32_t, capacity + 80> offsets;
+};
+
+/// Requires: `needle` lives as long as the plan. `haystack_bytes` says how much effort pays.
+ACRE_API void make_plan(needle_plan& plan, const byte_type* needle, std::size_t size_bytes,
+                        std::size_t haystack_bytes) noexcept;
+/// Starts a search; `plan` and `haystack` must outlive it.
+ACRE_API void start_search(search_state& state, const needle_plan& plan, const byte_type* haystack,
+                           std::size_t size_bytes) noexcept;
+/// Finds matches that share no byte. Returns: false when there is none left.
+ACRE_API bool next_matches(const needle_plan& plan, search_state& state,
+                           match_batch& batch) noexcept;
+
+ACRE_API std::size_t find(const byte_type* haystack, std::size_t haystack_bytes,
+                          const byte_type* needle, std::size_t needle_bytes) noexcept;
+ACRE_API std::size_t find(const byte_type* haystack, std::size_t haystack_bytes,
+                          const needle_plan& plan) noexcept;
+ACRE_API std::size_t rfind(const byte_type* haystack, std::size_t haystack_bytes,
+                           const byte_type* needle, std::size_t needle_bytes) noexcept;
+ACRE_API std::size_t rfind(const byte_type* haystack, std::size_t haystack_bytes,
+                           const needle_plan& plan) noexcept;
+ACRE_API std::size_t count(const byte_type* data, std::size_t size_bytes, byte_type value) noexcept;
+
+}  // namespace acre::bytes::detail

@@ -1,0 +1,179 @@
+#include <acre/bytes/detail/search.hpp>
+
+#include "bytes/dispatch.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace acre::bytes::detail {
+namespace {
+
+constexpr std::size_t piece_bytes = 8;
+
+/// Fewer bytes than this to a sample, and looking at every position is as fast.
+constexpr std::size_t sampled_needle_min = 256;
+/// More would fill the set too much, and reach beyond what the processor fetches ahead.
+constexpr std::size_t sampled_bytes_max = 2048;
+/// Making the set costs as much as searching this many times the sample.
+constexpr std::size_t sampled_haystack_factor = 32;
+
+void make_samples(needle_plan& plan) noexcept {
+  const std::size_t bytes = std::min(plan.size_bytes, sampled_bytes_max);
+  plan.samples.fill(0);
+  for (std::size_t at = 0; at + piece_bytes <= bytes; ++at) {
+    const std::size_t bit = sample_bit(load_8(plan.data + at));
+    plan.samples[bit / 64] |= std::uint64_t{1} << (bit % 64);
+  }
+  plan.sample_bytes = static_cast<std::uint32_t>(bytes);
+}
+
+bool overlaps_itself(const byte_type* needle, std::size_t size_bytes) noexcept {
+  for (std::size_t at = 1; at < size_bytes; ++at) {
+    if (std::memcmp(needle, needle + at, size_bytes - at) == 0) return true;
+  }
+  return false;
+}
+
+/// Matches of one byte, as many as the batch holds.
+void next_bytes(const needle_plan& plan, search_state& state, match_batch& batch) noexcept {
+  batch.base = state.position;
+  batch.count = 0;
+  while (state.position < state.size_bytes && batch.count < match_batch::capacity) {
+    const byte_type* const from = state.haystack + state.position;
+    const auto* found = static_cast<const byte_type*>(
+        std::memchr(from, plan.data[0], state.size_bytes - state.position));
+    if (found == nullptr) {
+      state.position = state.size_bytes;
+      return;
+    }
+    const auto at = static_cast<std::size_t>(found - state.haystack);
+    if (at - batch.base > UINT32_MAX) {
+      if (batch.count != 0) return;
+      batch.base = at;
+    }
+    batch.offsets[batch.count++] = static_cast<std::uint32_t>(at - batch.base);
+    state.position = at + 1;
+  }
+}
+
+void next_long(const needle_plan& plan, search_state& state, match_batch& batch) noexcept {
+  const std::size_t found = kernels().next(plan, state);
+  batch.count = found == nowhere ? 0 : 1;
+  batch.base = found;
+  batch.offsets[0] = 0;
+  state.position = found == nowhere ? state.size_bytes : found + plan.size_bytes;
+}
+
+}  // namespace
+
+void choose_probes(needle_plan& plan, std::size_t haystack_bytes) noexcept {
+  const std::size_t size_bytes = plan.size_bytes;
+  // A look at a byte of the needle costs about as much as a search of 50 bytes.
+  const std::size_t wanted =
+      std::clamp(haystack_bytes / 128, std::size_t{16}, std::size_t{1} << 20U);
+  const std::size_t looked_at = std::min(size_bytes, wanted);
+  // The best of each residue class modulo 8: eight different offsets without a branch.
+  std::array<std::uint32_t, 8> best;
+  best.fill(UINT32_MAX);
+  const auto consider = [&](std::size_t at) {
+    const auto rank = static_cast<std::uint32_t>(byte_rank[plan.data[at]]);
+    const std::uint32_t candidate = rank << 24U | static_cast<std::uint32_t>(at);
+    best[at % 8] = std::min(best[at % 8], candidate);
+  };
+  std::size_t at = 0;
+  for (; at + 8 <= looked_at; at += 8) {
+    for (std::size_t index = 0; index < 8; ++index)
+      consider(at + index);
+  }
+  for (; at < looked_at; ++at)
+    consider(at);
+  std::sort(best.begin(), best.end());
+  for (std::size_t index = 0; index < best.size(); ++index) {
+    const std::uint32_t chosen = best[std::min(index, size_bytes - 1)];
+    const std::uint32_t offset = chosen & 0xff'ffffU;
+    plan.probes[index] = {offset, plan.data[offset]};
+  }
+}
+
+void make_plan(needle_plan& plan, const byte_type* needle, std::size_t size_bytes,
+               std::size_t haystack_bytes) noexcept {
+  plan.data = needle;
+  plan.size_bytes = size_bytes;
+  if (size_bytes < 2) return;
+  choose_probes(plan, haystack_bytes);
+  if (size_bytes <= short_needle_max) {
+    plan.overlaps_itself = overlaps_itself(needle, size_bytes);
+  } else if (size_bytes >= sampled_needle_min &&
+             haystack_bytes / sampled_haystack_factor >= std::min(size_bytes, sampled_bytes_max)) {
+    make_samples(plan);
+  }
+}
+
+void start_search(search_state& state, const needle_plan& plan, const byte_type* haystack,
+                  std::size_t size_bytes) noexcept {
+  state.haystack = haystack;
+  state.size_bytes = size_bytes;
+  state.mode = plan.sample_bytes != 0 ? search_mode::sampled : search_mode::dense;
+  state.linear = plan.linear;
+}
+
+bool next_matches(const needle_plan& plan, search_state& state, match_batch& batch) noexcept {
+  batch.count = 0;
+  while (batch.count == 0) {
+    if (plan.size_bytes == 0 || state.size_bytes - state.position < plan.size_bytes) return false;
+    if (plan.size_bytes == 1) {
+      next_bytes(plan, state, batch);
+    } else if (plan.size_bytes <= short_needle_max) {
+      kernels().next_short(plan, state, batch);
+    } else {
+      next_long(plan, state, batch);
+    }
+  }
+  return true;
+}
+
+std::size_t find(const byte_type* haystack, std::size_t haystack_bytes, const byte_type* needle,
+                 std::size_t needle_bytes) noexcept {
+  if (needle_bytes == 0) return 0;
+  if (needle_bytes > haystack_bytes) return nowhere;
+  if (needle_bytes >= 2) return kernels().find(haystack, haystack_bytes, needle, needle_bytes);
+  const void* found = std::memchr(haystack, *needle, haystack_bytes);
+  return found == nullptr
+             ? nowhere
+             : static_cast<std::size_t>(static_cast<const byte_type*>(found) - haystack);
+}
+
+std::size_t find(const byte_type* haystack, std::size_t haystack_bytes,
+                 const needle_plan& plan) noexcept {
+  if (plan.size_bytes > haystack_bytes) return nowhere;
+  if (plan.size_bytes < 2) return find(haystack, haystack_bytes, plan.data, plan.size_bytes);
+  search_state state;
+  start_search(state, plan, haystack, haystack_bytes);
+  return kernels().next(plan, state);
+}
+
+std::size_t rfind(const byte_type* haystack, std::size_t haystack_bytes, const byte_type* needle,
+                  std::size_t needle_bytes) noexcept {
+  needle_plan plan;
+  plan.data = needle;
+  plan.size_bytes = needle_bytes;
+  if (needle_bytes >= 2) choose_probes(plan, haystack_bytes);
+  return rfind(haystack, haystack_bytes, plan);
+}
+
+std::size_t rfind(const byte_type* haystack, std::size_t haystack_bytes,
+                  const needle_plan& plan) noexcept {
+  if (plan.size_bytes > haystack_bytes) return nowhere;
+  if (plan.size_bytes == 0) return haystack_bytes;
+  if (plan.size_bytes >= 2) return kernels().rfind(plan, haystack, haystack_bytes);
+  const void* found = ::memrchr(haystack, *plan.data, haystack_bytes);
+  return found == nullptr
+             ? nowhere
+             : static_cast<std::size_t>(static_cast<const byte_type*>(found) - haystack);
+}
+
+std::size_t count(const byte_type* data, std::size_t size_bytes, byte_type value) noexcept {
+  return kernels().count(data, size_bytes, value);
+}
+
+}  // namespace acre::bytes::detail
