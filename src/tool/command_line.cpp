@@ -2,6 +2,7 @@
 
 #include "tool/bench.hpp"
 #include "tool/error.hpp"
+#include "tool/machine.hpp"
 #include "tool/options.hpp"
 #include "tool/output_file.hpp"
 #include "tool/run.hpp"
@@ -175,6 +176,29 @@ int bench_words(words arguments) {
   return bench(request);
 }
 
+int machine_words(words arguments) {
+  machine_request request;
+  verb_parser parser("machine", "[OPTIONS]",
+                     "Describes this machine's memory, from caches to swap, and measures it:\n"
+                     "latency, bandwidth and what the kernel charges, in under 30 seconds.\n"
+                     "The exit code is 1 when the machine was too noisy to trust the figures.");
+  const auto add_file = [&](const char* name, std::string& path, const char* help) {
+    parser->add_option(name, path, help)->type_name("FILE");
+  };
+  add_file("--json", request.json_path, "Write all figures to FILE; - is standard output");
+  add_file("--svg", request.svg_path, "Draw the latency curves to FILE");
+  add_file("--html", request.html_path, "Write a page with pictures and tables to FILE");
+  parser->add_flag("--quick", request.is_quick, "Fewer points and repetitions, in about 3 seconds");
+  parser->add_flag("--describe", request.is_described_only, "Measure nothing");
+  parser->footer(
+      "Examples:\n"
+      "  acre machine\n"
+      "  acre machine --html machine.html --json machine.json\n"
+      "  acre machine --describe");
+  if (!parser.parse(std::move(arguments))) return 0;
+  return machine(request);
+}
+
 int options_words(words arguments) {
   bool is_json = false;
   verb_parser parser("options", "[--json]",
@@ -194,6 +218,7 @@ struct verb {
 constexpr std::array verbs{
     verb{"run", "Run a program on Acre's heap, and tell what memory it used", run_words},
     verb{"bench", "Compare Acre with the allocators that are installed", bench_words},
+    verb{"machine", "Describe and measure this machine's memory", machine_words},
     verb{"options", "List the options of the library", options_words},
 };
 

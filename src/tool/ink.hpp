@@ -8,6 +8,9 @@ namespace acre::tool {
 struct ink {
   std::string_view heading;
   std::string_view alarm;
+  std::string_view first;   ///< one of two things in a picture
+  std::string_view second;  ///< the other
+  std::string_view faint;   ///< lines behind them
   std::string_view end;
 };
 

@@ -5,7 +5,7 @@ import unittest
 
 from tool_case import ToolCase
 
-VERBS = ("run", "bench", "options")
+VERBS = ("run", "bench", "machine", "options")
 
 
 class Help(ToolCase):

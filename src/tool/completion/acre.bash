@@ -9,7 +9,7 @@ _acre() {
   local index
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W "run bench options --help --version" -- "$word"))
+    COMPREPLY=($(compgen -W "run bench machine options --help --version" -- "$word"))
     return
   fi
 
@@ -41,7 +41,7 @@ _acre() {
       compopt -o nospace
       return
       ;;
-    --json)
+    --json | --svg | --html)
       COMPREPLY=($(compgen -f -- "$word"))
       compopt -o filenames
       return
@@ -61,6 +61,9 @@ _acre() {
       ;;
     bench)
       COMPREPLY=($(compgen -W "--rows --allocators --reps --json --quick --help --" -- "$word"))
+      ;;
+    machine)
+      COMPREPLY=($(compgen -W "--json --svg --html --quick --describe --help" -- "$word"))
       ;;
     options) COMPREPLY=($(compgen -W "--json --help" -- "$word")) ;;
   esac

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "tool/machine_clock.hpp"
+
+#include <cstddef>
+#include <string>
+
+namespace acre::tool {
+
+/// How much is measured, and until when.
+struct machine_plan {
+  std::size_t line_bytes = 64;
+  std::size_t page_bytes = 4096;
+  std::size_t set_bytes_max = 0;  ///< the largest working set
+  int points_per_octave = 4;
+  int repetitions = 11;
+  double repetition_ns = 1.4e6;
+  double deadline_ns = 0;  ///< by `now_ns`; what has not begun then is left out
+
+  [[nodiscard]] bool is_late() const noexcept { return now_ns() > deadline_ns; }
+};
+
+/// One line on a terminal that is written over and over; nothing elsewhere.
+class machine_progress {
+ public:
+  machine_progress();
+  machine_progress(const machine_progress&) = delete;
+  machine_progress& operator=(const machine_progress&) = delete;
+  ~machine_progress();
+
+  /// Begins a stage that takes about this part of the whole time.
+  void begin(const std::string& stage, double part);
+  /// `part` of the stage is done.
+  void advance(double part);
+
+ private:
+  bool is_terminal_ = false;
+  std::string stage_;
+  double before_ = 0;  ///< part of the whole that earlier stages took
+  double part_ = 0;
+  int shown_ = -1;
+};
+
+}  // namespace acre::tool
