@@ -107,7 +107,8 @@ std::string draw_curve(const machine_description& machine, const machine_measure
                        const ink& colours, const screen& screen) {
   if (measurement.huge_pages.points.empty() && measurement.small_pages.points.empty()) return {};
   const auto scale = scale_for(measurement);
-  const auto columns = screen.columns - margin - 3;
+  // The last size stands beyond the last column.
+  const auto columns = screen.columns - margin - 5;
   canvases both{dot_canvas(columns, rows), dot_canvas(columns, rows)};
   draw(both.huge, measurement.huge_pages, scale, 1);
   draw(both.small, measurement.small_pages, scale, 2);

@@ -60,6 +60,16 @@ void offer_cause(curve_step& step, double measured, const std::string& cause,
   step.cause_distance = distance;
 }
 
+/// A cache ends once: of the steps that took the same one, the nearest keeps it.
+void settle_claims(std::vector<curve_step>& steps) {
+  for (auto& step : steps) {
+    const bool is_beaten = std::ranges::any_of(steps, [&](const curve_step& other) {
+      return other.cause == step.cause && other.cause_distance < step.cause_distance;
+    });
+    if (is_beaten) step.cause.clear();
+  }
+}
+
 }  // namespace
 
 std::vector<curve_step> find_steps(const std::vector<curve_point>& points) {
@@ -94,6 +104,7 @@ void name_steps(std::vector<curve_step>& steps, const std::vector<cache_facts>& 
     for (const auto& cache : caches)
       offer_cause(step, static_cast<double>(step.size_bytes), cache.name, cache.size_bytes,
                   cache.size_bytes);
+  settle_claims(steps);
   for (auto& step : steps) {
     if (!step.cause.empty()) continue;
     // A cache that has no step of its own, and is larger: only a part of it was there for us.

@@ -7,12 +7,14 @@
 #include "tool/machine_latency.hpp"
 #include "tool/machine_levels.hpp"
 #include "tool/machine_stream.hpp"
+#include "tool/machine_text.hpp"
 #include "tool/machine_tlb.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <sstream>
 
 #include <gtest/gtest.h>
 namespace acre::tool {
@@ -77,6 +79,16 @@ TEST(machine_steps, of_a_part_of_a_cache_name_it_as_a_part) {
   EXPECT_EQ(steps[2].cause, "L3");
   EXPECT_TRUE(steps[2].is_part);
   EXPECT_EQ(steps[2].described, 32 * mib);
+}
+
+TEST(machine_steps, share_no_cache) {
+  std::vector<curve_step> steps(2);
+  steps[0].size_bytes = 700 * kib;
+  steps[1].size_bytes = 1900 * kib;
+  name_steps(steps, {cache("L2", mib), cache("L3", 32 * mib)});
+  EXPECT_EQ(steps[0].cause, "L2");
+  EXPECT_EQ(steps[1].cause, "L3");
+  EXPECT_TRUE(steps[1].is_part);
 }
 
 TEST(machine_steps, are_none_on_a_flat_or_slowly_growing_curve) {
@@ -256,6 +268,59 @@ TEST(machine_tlb, knows_nothing_where_the_processor_tells_nothing) {
   EXPECT_TRUE(read_tlbs([](std::uint32_t, std::uint32_t) -> std::optional<cpuid_answer> {
                 return {};
               }).empty());
+}
+
+/// Three caches, and both curves.
+std::pair<machine_description, machine_measurement> known_machine() {
+  machine_description machine;
+  machine.caches = {cache("L1d", 32 * kib), cache("L2", mib), cache("L3", 32 * mib)};
+  machine_measurement measurement;
+  measurement.huge_pages = {"huge pages",
+                            curve_of({{32 * kib, 1.0}, {mib, 4.0}, {32 * mib, 15.0}}, 100, 4), ""};
+  measurement.small_pages = {"small pages", {}, "time ran out"};
+  return {machine, measurement};
+}
+
+TEST(machine_curve, is_plain_text_where_the_locale_has_no_unicode) {
+  const auto [machine, measurement] = known_machine();
+  const auto text = draw_curve(machine, measurement, {}, {.columns = 70, .has_unicode = false});
+  EXPECT_TRUE(
+      std::ranges::all_of(text, [](char letter) { return letter == '\n' || letter >= ' '; }));
+  EXPECT_NE(text.find("L1d"), std::string::npos);
+  EXPECT_NE(text.find("100 ns|"), std::string::npos);
+  EXPECT_NE(text.find("|***"), std::string::npos);
+  EXPECT_NE(text.find("no curve on small pages: time ran out"), std::string::npos);
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);)
+    EXPECT_LE(line.size(), 70U) << line;
+}
+
+TEST(machine_curve, is_nothing_where_nothing_was_measured) {
+  EXPECT_EQ(draw_curve({}, {}, {}, {}), "");
+}
+
+TEST(machine_canvas, sets_the_dots_of_braille) {
+  dot_canvas canvas(2, 1);
+  const dot_canvas empty(2, 1);
+  canvas.line(0, 0, 0, 3, 1);  // the left column of the first character
+  EXPECT_TRUE(canvas.has(0, 0));
+  EXPECT_FALSE(canvas.has(1, 0));
+  EXPECT_EQ(canvas.character(0, 0, empty, true), "\u2847");
+  EXPECT_EQ(canvas.character(0, 0, empty, false), "*");
+  EXPECT_EQ(empty.character(0, 0, canvas, false), "o");
+  canvas.line(3, 3, 99, 99, 1);  // what is outside is left out
+  EXPECT_EQ(canvas.character(1, 0, empty, true), "\u2880");
+}
+
+TEST(machine_words, suit_the_size) {
+  EXPECT_EQ(format_ns(1.084), "1.08 ns");
+  EXPECT_EQ(format_ns(99.94), "99.9 ns");
+  EXPECT_EQ(format_ns(1870), "1.87 us");
+  EXPECT_EQ(format_ns(41.2e6), "41.2 ms");
+  noise_report noise;
+  EXPECT_EQ(describe_trust(noise), "quiet enough to trust the figures");
+  noise.reasons = {"a", "b"};
+  EXPECT_NE(describe_trust(noise).find("TOO NOISY to trust the figures: a; b"), std::string::npos);
 }
 
 TEST(machine_kernel_files, are_read_with_care) {
