@@ -1,4 +1,5 @@
 #include <acre/os/numa_placement.hpp>
+#include <acre/os/page.hpp>
 
 #include "os/kernel.hpp"
 
@@ -6,7 +7,6 @@
 #include <cerrno>
 
 #include <linux/mempolicy.h>
-#include <unistd.h>
 
 namespace acre::os {
 
@@ -22,19 +22,15 @@ struct page_batch {
   std::size_t count = 0;
 };
 
-std::size_t page_bytes() noexcept {
-  return static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-}
-
 /// Calls `use` with each batch of the range until it fails.
 template <class Use>
 result<void> for_each_batch(std::span<const std::byte> range, Use use) noexcept {
-  const std::size_t pages = (range.size() + page_bytes() - 1) / page_bytes();
+  const std::size_t pages = (range.size() + page_size() - 1) / page_size();
   page_batch batch;
   for (std::size_t at = 0; at < pages; at += batch.count) {
     batch.count = std::min(batch_pages, pages - at);
     for (std::size_t i = 0; i < batch.count; ++i) {
-      batch.addresses[i] = range.data() + (at + i) * page_bytes();
+      batch.addresses[i] = range.data() + (at + i) * page_size();
     }
     // What the kernel does not come to is neither on a node nor absent.
     batch.status.fill(-EAGAIN);
@@ -46,8 +42,7 @@ result<void> for_each_batch(std::span<const std::byte> range, Use use) noexcept 
 /// On a kernel without NUMA: node 0 for pages in memory, as move_pages would say it.
 result<void> ask_residency(page_batch& batch) noexcept {
   std::array<unsigned char, batch_pages> residency{};
-  auto told =
-      tell(calls::mincore, batch.addresses[0], batch.count * page_bytes(), residency.data());
+  auto told = tell(calls::mincore, batch.addresses[0], batch.count * page_size(), residency.data());
   for (std::size_t i = 0; told && i < batch.count; ++i) {
     batch.status[i] = (residency[i] & 1U) != 0 ? 0 : -ENOENT;
   }
