@@ -1,4 +1,4 @@
-#include "os/small_file.hpp"
+#include "os/whole_file.hpp"
 
 #include "os/kernel.hpp"
 
@@ -9,7 +9,7 @@
 
 namespace acre::os {
 
-result<std::string> read_small_file(const char* path, const char* name) {
+result<std::string> read_whole_file(const char* path, const char* name) {
   const auto named = [name](const failure& refused) {
     return std::unexpected(failure{.number = refused.number, .call = name});
   };
