@@ -1,7 +1,7 @@
 #include <acre/os/numa.hpp>
 
 #include "os/kernel.hpp"
-#include "os/whole_file.hpp"
+#include "os/proc_file.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -69,7 +69,7 @@ struct topology_reader {
   /// A file that may be absent: nothing then.
   result<std::optional<std::string>> optional_file(const std::string& path,
                                                    const char* name) const {
-    auto text = read_whole_file((root + path).c_str(), name);
+    auto text = read_whole(AT_FDCWD, (root + path).c_str(), name);
     if (text) return std::optional(std::move(*text));
     if (is_missing(text.error())) return std::optional<std::string>();
     return std::unexpected(text.error());
@@ -77,7 +77,7 @@ struct topology_reader {
 
   /// A number alone in a file, where it is there.
   std::optional<unsigned> optional_number(const std::string& path) const {
-    const auto text = read_whole_file((root + path).c_str(), "");
+    const auto text = read_whole(AT_FDCWD, (root + path).c_str(), "");
     if (!text) return std::nullopt;
     std::string_view rest = *text;
     return take_number<unsigned>(rest);
@@ -152,7 +152,7 @@ struct topology_reader {
       std::string_view digits = name;
       if (!digits.starts_with(prefix)) continue;
       const auto rank = take_number<unsigned>(digits);
-      const auto list = read_whole_file((at->path() / "nodelist").c_str(), "");
+      const auto list = read_whole(AT_FDCWD, (at->path() / "nodelist").c_str(), "");
       const auto members = list ? node_set::parse(*list) : std::nullopt;
       if (rank && members) topology.tiers_.push_back({.rank = *rank, .nodes = *members});
     }
@@ -161,7 +161,8 @@ struct topology_reader {
 
   /// The one node of a kernel without NUMA.
   result<void> read_flat() {
-    const auto online = read_whole_file((root + "/devices/system/cpu/online").c_str(), cpus_name);
+    const auto online =
+        read_whole(AT_FDCWD, (root + "/devices/system/cpu/online").c_str(), cpus_name);
     if (!online) return std::unexpected(online.error());
     const auto cpus = cpu_set::parse(*online);
     if (!cpus) return malformed(cpus_name);

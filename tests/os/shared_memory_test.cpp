@@ -303,7 +303,9 @@ TEST(shared_memory, refuses_bad_names_and_sizes) {
   EXPECT_EQ(failure_of(shared_memory::create(("/" + std::string(256, 'a')).c_str(), options)),
             EINVAL);
   EXPECT_EQ(failure_of(shared_memory::prepare({})), EINVAL);
-  EXPECT_EQ(failure_of(shared_memory::prepare({.size_bytes = SIZE_MAX, .layout = {}, .permissions = 0600})), EINVAL);
+  EXPECT_EQ(failure_of(shared_memory::prepare(
+                {.size_bytes = SIZE_MAX, .layout = {}, .permissions = 0600})),
+            EINVAL);
   EXPECT_EQ(failure_of(shared_memory::unnamed("x", {})), EINVAL);
   EXPECT_EQ(shared_memory().publish("/a").error().number, EINVAL);
 }
