@@ -143,10 +143,10 @@ std::size_t set_bytes_in(const cache_facts& level, const cache_facts* before, st
   return least <= share(level) * 3 / 4 ? round_down(least) : 0;
 }
 
-/// Enough to leave every cache behind, as far as there is memory.
-std::size_t set_bytes_in_memory(const machine_plan& plan, std::size_t cpus) {
+/// Each CPU's part of a set that leaves every cache behind.
+std::size_t share_of(std::size_t set_bytes, std::size_t cpus) {
   constexpr std::size_t least = std::size_t{4} << 20;
-  return round_down(std::max(plan.set_bytes_max / cpus, least));
+  return round_down(std::max(set_bytes / cpus, std::min(least, set_bytes)));
 }
 
 void add_levels(std::vector<bandwidth_row>& rows, const machine_description& machine,
@@ -165,8 +165,21 @@ void add_levels(std::vector<bandwidth_row>& rows, const machine_description& mac
   if (plan.is_late()) return;
   const bandwidth_row row{.level = "memory",
                           .cpus = static_cast<unsigned>(cpus.size()),
-                          .size_bytes = set_bytes_in_memory(plan, cpus.size())};
+                          .size_bytes = share_of(plan.set_bytes_max, cpus.size())};
   rows.push_back(measure_row(row, cpus, page_wish::huge, plan));
+}
+
+void add_node(std::vector<bandwidth_row>& rows, const node_facts& node,
+              const std::vector<unsigned>& cpus, const machine_plan& plan) {
+  if (plan.is_late()) return;
+  bandwidth_row row{
+      .level = "memory", .cpus = static_cast<unsigned>(cpus.size()), .node = node.number};
+  row.size_bytes = share_of(largest_set_on(node, plan), cpus.size());
+  if (row.size_bytes == 0 || row.size_bytes * cpus.size() > node.free_bytes / 2)
+    row.missing = "too little free memory";
+  else
+    row = measure_row(row, cpus, page_wish::huge, plan);
+  rows.push_back(std::move(row));
 }
 
 }  // namespace
@@ -183,16 +196,8 @@ std::vector<bandwidth_row> measure_bandwidths(const machine_description& machine
   // With one node these would be the rows of memory again.
   if (machine.nodes.size() > 1) {
     for (const auto& node : machine.nodes) {
-      for (const std::size_t count : {std::size_t{1}, cpus.size()}) {
-        if (plan.is_late()) return rows;
-        const std::vector<unsigned> some =
-            count == 1 ? std::vector{machine.processor.measuring_cpu} : cpus;
-        const bandwidth_row row{.level = "memory",
-                                .cpus = static_cast<unsigned>(count),
-                                .node = node.number,
-                                .size_bytes = set_bytes_in_memory(plan, count)};
-        rows.push_back(measure_row(row, some, page_wish::huge, plan));
-      }
+      add_node(rows, node, {machine.processor.measuring_cpu}, plan);
+      if (cpus.size() > 1) add_node(rows, node, cpus, plan);
     }
   }
   return rows;

@@ -32,6 +32,7 @@ struct tlb_facts {
 struct node_facts {
   unsigned number = 0;  ///< as the kernel counts
   std::uint64_t memory_bytes = 0;
+  std::uint64_t free_bytes = 0;          ///< when it was described; 0 when unknown
   std::vector<unsigned> cpus;            ///< none: memory only
   std::vector<std::uint64_t> distances;  ///< to each node in the list's order; empty when unknown
 };

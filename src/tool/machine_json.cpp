@@ -93,6 +93,7 @@ json describe(const machine_description& machine) {
   object["nodes"] = list_of(machine.nodes, [](const node_facts& node) {
     return json{{"node", node.number},
                 {"memory_bytes", node.memory_bytes},
+                {"free_bytes", node.free_bytes},
                 {"cpus", node.cpus},
                 {"distances", node.distances}};
   });

@@ -60,17 +60,25 @@ std::vector<node_latency> measure_node_latencies(const machine_description& mach
     if (cpu == from.cpus.end()) continue;
     const cpu_stay stay(*cpu);
     for (const auto& to : machine.nodes) {
+      const auto set_bytes = largest_set_on(to, plan);
+      if (set_bytes == 0) continue;
       if (plan.is_late()) return list;
-      const test_buffer buffer(plan.set_bytes_max, page_wish::huge, to.number);
-      list.push_back({from.number, to.number,
-                      measure_latency(buffer.bytes(), plan.set_bytes_max,
-                                      {plan.line_bytes, plan.line_bytes}, plan)});
+      const test_buffer buffer(set_bytes, page_wish::huge, to.number);
+      list.push_back(
+          {from.number, to.number,
+           measure_latency(buffer.bytes(), set_bytes, {plan.line_bytes, plan.line_bytes}, plan)});
     }
   }
   return list;
 }
 
 }  // namespace
+
+std::size_t largest_set_on(const node_facts& node, const machine_plan& plan) noexcept {
+  constexpr std::uint64_t least = 16 * mib;
+  const auto part = std::bit_floor(node.free_bytes / 4);
+  return part < least ? 0 : std::min<std::uint64_t>(part, plan.set_bytes_max);
+}
 
 machine_measurement measure_machine(const machine_description& machine, bool is_quick) {
   const double start = now_ns();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tool/machine_clock.hpp"
+#include "tool/machine_description.hpp"
 
 #include <cstddef>
 #include <string>
@@ -19,6 +20,11 @@ struct machine_plan {
 
   [[nodiscard]] bool is_late() const noexcept { return now_ns() > deadline_ns; }
 };
+
+/// The largest working set that one node's memory holds beside everything else, as far as the plan
+/// goes; 0 when that is too little to measure. Memory that is bound to a node cannot spill over, so
+/// asking for too much would have the kernel end some program.
+[[nodiscard]] std::size_t largest_set_on(const node_facts& node, const machine_plan& plan) noexcept;
 
 /// One line on a terminal that is written over and over; nothing elsewhere.
 class machine_progress {

@@ -1,13 +1,13 @@
 // Caches, nodes and CPUs, from hwloc.
 
+#include <acre/os/numa.hpp>
+
 #include "tool/error.hpp"
 #include "tool/machine_description.hpp"
-#include "tool/machine_kernel_files.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <tuple>
 
@@ -113,40 +113,29 @@ std::vector<cache_facts> list_caches(hwloc_topology_t topology, unsigned measuri
   return caches;
 }
 
-/// Latencies in the firmware's units, local being 10; hwloc has them for more than one node only.
-void add_distances(hwloc_topology_t topology, std::vector<node_facts>& nodes) {
-  unsigned count = 1;
-  hwloc_distances_s* distances = nullptr;
-  if (hwloc_distances_get_by_type(topology, HWLOC_OBJ_NUMANODE, &count, &distances,
-                                  HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) != 0 ||
-      count == 0 || distances == nullptr)
-    return;
-  if (distances->nbobjs == nodes.size())
-    for (std::size_t from = 0; from < nodes.size(); ++from)
-      for (std::size_t to = 0; to < nodes.size(); ++to)
-        nodes[from].distances.push_back(distances->values[from * nodes.size() + to]);
-  hwloc_distances_release(topology, distances);
-}
-
-/// The kernel's own list: to a node without CPUs hwloc gives those that are near.
-std::vector<unsigned> cpus_of(hwloc_obj_t node) {
-  const auto path = fmt::format("/sys/devices/system/node/node{}/cpulist", node->os_index);
-  const std::unique_ptr<hwloc_bitmap_s, decltype(&hwloc_bitmap_free)> cpus(hwloc_bitmap_alloc(),
-                                                                           &hwloc_bitmap_free);
-  std::error_code problem;
-  if (cpus == nullptr || !std::filesystem::exists(path, problem) ||
-      hwloc_bitmap_list_sscanf(cpus.get(), read_kernel_line(path).c_str()) != 0)
-    return members(node->cpuset);
-  return members(cpus.get());
+/// To a node without CPUs hwloc gives those that are near, so CPUs, like distances and free memory,
+/// are the kernel's.
+void add_kernel_facts(std::vector<node_facts>& nodes) {
+  const auto kernel = os::numa_topology::read();
+  if (!kernel) return;
+  for (auto& node : nodes) {
+    const auto* const found = kernel->node(node.number);
+    if (found == nullptr) continue;
+    node.cpus.assign(found->cpus.begin(), found->cpus.end());
+    node.free_bytes = found->free_bytes;
+    for (const auto& other : nodes)
+      node.distances.push_back(kernel->distance(node.number, other.number).value_or(0));
+  }
 }
 
 std::vector<node_facts> list_nodes(hwloc_topology_t topology) {
   std::vector<node_facts> nodes;
   for (hwloc_obj_t each = hwloc_get_obj_by_type(topology, HWLOC_OBJ_NUMANODE, 0); each != nullptr;
        each = each->next_cousin) {
-    nodes.push_back({each->os_index, each->attr->numanode.local_memory, cpus_of(each), {}});
+    nodes.push_back(
+        {each->os_index, each->attr->numanode.local_memory, 0, members(each->cpuset), {}});
   }
-  add_distances(topology, nodes);
+  add_kernel_facts(nodes);
   return nodes;
 }
 
