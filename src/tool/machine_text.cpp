@@ -94,18 +94,18 @@ std::string curve(const machine_description& machine, const machine_measurement&
 
 std::string bandwidth(const machine_measurement& measurement, const ink& colours) {
   auto text = heading(
-      fmt::format("{:<22}{:>10}{:>9}{:>9}{:>9}", fmt::format("GB/s, {}", measurement.instructions),
+      fmt::format("{:<26}{:>10}{:>9}{:>9}{:>9}", fmt::format("GB/s, {}", measurement.instructions),
                   "each CPU", "read", "write", "copy"),
       colours);
   for (const auto& row : measurement.bandwidths) {
     auto name = fmt::format("{}, {} {}", row.level, row.cpus, row.cpus == 1 ? "CPU" : "CPUs");
     if (row.node) name += fmt::format(", node {}", *row.node);
     if (!row.missing.empty()) {
-      text += fmt::format("  {:<20}not measured: {}\n", name, row.missing);
+      text += fmt::format("  {:<24}not measured: {}\n", name, row.missing);
       continue;
     }
     text +=
-        fmt::format("  {:<20}{:>10}{:>9.1f}{:>9.1f}{:>9.1f}\n", name, format_bytes(row.size_bytes),
+        fmt::format("  {:<24}{:>10}{:>9.1f}{:>9.1f}{:>9.1f}\n", name, format_bytes(row.size_bytes),
                     row.read.maximum, row.write.maximum, row.copy.maximum);
   }
   return text;
