@@ -57,7 +57,8 @@ unsigned digit_of(char c, bool hex) noexcept {
 
 /// Takes a number, decimal or with 0x before it, and the character behind it off the text.
 bool take_number(std::string_view& text, std::uint64_t& value) noexcept {
-  const bool hex = text.starts_with("0x");
+  // Not starts_with(), which unoptimized code turns into a call to the C++ run-time library.
+  const bool hex = text.size() > 2 && text[0] == '0' && text[1] == 'x';
   if (hex) text.remove_prefix(2);
   std::size_t used = 0;
   value = 0;
