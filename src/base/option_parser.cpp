@@ -124,7 +124,8 @@ bool parse_value(const option_info& option, std::string_view word, option_values
       ok = store_text(word, values, number);
       break;
   }
-  const bool ranged = option.kind != option_kind::text;
+  const bool ranged =
+      option.kind != option_kind::text && !(option.kind == option_kind::bytes && number == 0);
   if (!ok || (ranged && (number < option.minimum || number > option.maximum))) return false;
   values.numbers[static_cast<std::size_t>(option.id)] = number;
   return true;
@@ -225,7 +226,7 @@ text<160> describe_accepted(const option_info& option) noexcept {
       words.add("0 or 1 (also false, true, no, yes, off, on)");
       break;
     case option_kind::bytes:
-      add_signed(words.add("a size in bytes from "), option.minimum);
+      add_signed(words.add("0, or a size in bytes from "), option.minimum);
       if (option.maximum == option_no_maximum)
         words.add(" up");
       else

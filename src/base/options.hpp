@@ -11,8 +11,8 @@
 namespace acre::base {
 
 enum class option_kind : std::uint8_t {
-  boolean,       ///< 0, 1, false, true, no, yes, off, on
-  bytes,         ///< a number with an optional K, M, G or T (powers of 1024); 0 to maximum
+  boolean,  ///< 0, 1, false, true, no, yes, off, on
+  bytes,  ///< a number with an optional K, M, G or T (powers of 1024): 0 for none, or from minimum
   milliseconds,  ///< a number; -1 where the minimum allows it
   choice,        ///< one of `choices`, separated by '|'; the value is the index
   text,          ///< any text without a comma
@@ -45,9 +45,9 @@ inline constexpr std::int64_t option_no_maximum = INT64_MAX;
 inline constexpr std::array<option_info, static_cast<std::size_t>(option_id::count)> option_table{{
     {option_id::purge_delay_ms, "purge_delay_ms", option_kind::milliseconds, 250, -1, 3'600'000, "",
      "How long free pages stay unneeded before they go back to the kernel; -1 keeps them."},
-    {option_id::memory_limit, "memory_limit", option_kind::bytes, 0, 0, option_no_maximum, "",
-     "Most bytes of pages the heap may hold; beyond it allocation fails with ENOMEM; 0 is no "
-     "limit."},
+    {option_id::memory_limit, "memory_limit", option_kind::bytes, 0, 1 << 20, option_no_maximum, "",
+     "Most bytes of pages the heap may hold, 1M at least; beyond it allocation fails with ENOMEM; "
+     "0 is no limit."},
     {option_id::background, "background", option_kind::boolean, 1, 0, 1, "",
      "Whether a thread may run, while there is something to purge, to give memory back when the "
      "program is idle."},

@@ -70,7 +70,10 @@ class Misuse(ToolCase):
         self.assert_option_error("purge_delay_ms=-2", "from -1 to 3600000")
         self.assert_option_error("purge_delay_ms=3600001", "from -1 to 3600000")
         self.assert_option_error("purge_delay_ms=1.5", "from -1 to 3600000")
-        self.assert_option_error("memory_limit=-1", "from 0 up", "K, M, G or T")
+        self.assert_option_error("memory_limit=-1", "0, or a size in bytes from 1048576 up",
+                                 "K, M, G or T")
+        # Less than a program can start with; most likely a unit was forgotten.
+        self.assert_option_error("memory_limit=512", "from 1048576 up")
         self.assert_option_error("memory_limit=1X", "K, M, G or T")
         self.assert_option_error("memory_limit=9999999999999999999", "'9999999999999999999'")
         self.assert_option_error("memory_limit=99999999T", "'99999999T'")
