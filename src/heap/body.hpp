@@ -132,6 +132,21 @@ struct alignas(body_bytes) heap_body {
 };
 static_assert(sizeof(heap_body) == body_bytes);
 
+/// Counts `count` more pages as the heap's, unless they would exceed its limit: a reservation that
+/// several threads cannot make together. Whoever gets no pages after all counts them back.
+[[nodiscard]] inline bool reserve_pages(heap_body& heap, std::size_t count) noexcept {
+  std::size_t held = heap.pages.load(std::memory_order_relaxed);
+  do {
+    if (heap.limit_pages != 0 && (count > heap.limit_pages || held > heap.limit_pages - count))
+      return false;
+  } while (!heap.pages.compare_exchange_weak(held, held + count, std::memory_order_relaxed));
+  return true;
+}
+
+inline void return_pages(heap_body& heap, std::size_t count) noexcept {
+  heap.pages.fetch_sub(count, std::memory_order_relaxed);
+}
+
 [[nodiscard]] inline heap_body* body_of(const bin* b) noexcept {
   return reinterpret_cast<heap_body*>(reinterpret_cast<std::uintptr_t>(b) & ~(body_bytes - 1));
 }

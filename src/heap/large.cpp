@@ -39,15 +39,10 @@ void advise(std::size_t first, std::size_t count) noexcept {
   if (start < end) os::advise_huge(space.address_of(start), (end - start) * page_bytes);
 }
 
-void count_pages(heap_body& owner, std::ptrdiff_t count) noexcept {
-  owner.pages.fetch_add(static_cast<std::size_t>(count), std::memory_order_relaxed);
+/// Counts live pages; those of the heap are counted by `reserve_pages` and `return_pages`.
+void count_live(heap_body& owner, std::ptrdiff_t count) noexcept {
   owner.large_live_pages.fetch_add(static_cast<std::size_t>(count), std::memory_order_relaxed);
   used.add(count * static_cast<std::ptrdiff_t>(page_bytes));
-}
-
-bool within_limit(const heap_body& owner, std::size_t more) noexcept {
-  return owner.limit_pages == 0 ||
-         owner.pages.load(std::memory_order_relaxed) + more <= owner.limit_pages;
 }
 
 }  // namespace
@@ -56,10 +51,13 @@ large_block allocate_large(heap_body& owner, std::size_t size_bytes,
                            std::size_t alignment_bytes) noexcept {
   if (size_bytes > PTRDIFF_MAX || alignment_bytes > PTRDIFF_MAX) return {};
   const std::size_t count = base::divide_up(size_bytes, page_bytes);
-  if (!within_limit(owner, count)) return {};
+  if (!reserve_pages(owner, count)) return {};
   const page_grant grant = process_pages.allocate(
       {.pages = count, .alignment_pages = std::max(alignment_bytes / page_bytes, std::size_t{1})});
-  if (grant.run == 0) return {};
+  if (grant.run == 0) {
+    return_pages(owner, count);
+    return {};
+  }
   const std::size_t first = space.runs[grant.run].page;
   if (owner.kind == body_kind::object) {
     const os::hold guard(owner.lock);
@@ -69,7 +67,7 @@ large_block allocate_large(heap_body& owner, std::size_t size_bytes,
   if (grant.reads_zero) advise(first, count);
   owner.large_allocations.fetch_add(1, std::memory_order_relaxed);
   owner.large_live.fetch_add(1, std::memory_order_relaxed);
-  count_pages(owner, static_cast<std::ptrdiff_t>(count));
+  count_live(owner, static_cast<std::ptrdiff_t>(count));
   return {.address = space.address_of(first), .reads_zero = grant.reads_zero};
 }
 
@@ -86,7 +84,8 @@ void free_large(void* block) noexcept {
     disown_run(owner, run);
   }
   owner.large_live.fetch_sub(1, std::memory_order_relaxed);
-  count_pages(owner, -static_cast<std::ptrdiff_t>(space.runs[run].pages));
+  count_live(owner, -static_cast<std::ptrdiff_t>(space.runs[run].pages));
+  return_pages(owner, space.runs[run].pages);
   process_pages.release(run);
   purge_later();
 }
@@ -143,26 +142,29 @@ void* resize_large(void* block, std::size_t size_bytes) noexcept {
   const std::size_t count = base::divide_up(size_bytes, page_bytes);
   heap_body& owner = *body_of(space.owner[space.page_of(block)]);
   if (count == old_count) return block;
-  const auto change = static_cast<std::ptrdiff_t>(count) - static_cast<std::ptrdiff_t>(old_count);
   if (count < old_count) {
     process_pages.shorten(run, count);
-    count_pages(owner, static_cast<std::ptrdiff_t>(space.runs[run].pages) -
-                           static_cast<std::ptrdiff_t>(old_count));
+    const std::size_t gone = old_count - space.runs[run].pages;
+    count_live(owner, -static_cast<std::ptrdiff_t>(gone));
+    return_pages(owner, gone);
     purge_later();
     return block;
   }
-  if (!within_limit(owner, count - old_count)) return nullptr;
+  const std::size_t more = count - old_count;
+  if (!reserve_pages(owner, more)) return nullptr;
   if (process_pages.extend(run, count)) {
-    count_pages(owner, change);
+    count_live(owner, static_cast<std::ptrdiff_t>(more));
     return block;
   }
+  return_pages(owner, more);
   // The pages of a heap object are on its list by run, which a move would change.
   if (old_count < move_pages_min || owner.kind == body_kind::object) return nullptr;
   void* const moved = move_large(run, count);
-  // While a fork is pending the place stays as roomy as it was asked for.
-  if (moved != nullptr)
-    count_pages(owner, static_cast<std::ptrdiff_t>(space.runs[run_at(moved)].pages) -
-                           static_cast<std::ptrdiff_t>(old_count));
+  if (moved == nullptr) return nullptr;
+  // While a fork is pending the place stays as roomy as it was asked for. No limit: not an object.
+  const std::size_t gained = space.runs[run_at(moved)].pages - old_count;
+  (void)reserve_pages(owner, gained);
+  count_live(owner, static_cast<std::ptrdiff_t>(gained));
   return moved;
 }
 

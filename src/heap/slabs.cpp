@@ -55,9 +55,10 @@ run_index fetch_single_pages(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) 
   const std::size_t wanted =
       heap.kind == body_kind::thread ? std::clamp<std::size_t>(held / one_in, 1, most) : 1;
   run_index runs[most];
+  if (!reserve_pages(heap, wanted)) return 0;
   const std::size_t got = process_pages.allocate_single(runs, wanted);
+  return_pages(heap, wanted - got);
   if (got == 0) return 0;
-  heap.pages.fetch_add(got, std::memory_order_relaxed);
   for (std::size_t i = got; i-- > 1;) {
     page_run& run = space.runs[runs[i]];
     set_state(run, run_state::held);
@@ -80,12 +81,13 @@ run_index pages_for_slab(heap_body& heap, std::size_t count) noexcept ACRE_REQUI
       return run;
     }
   }
-  const std::size_t held = heap.pages.load(std::memory_order_relaxed) + count;
-  if (heap.limit_pages != 0 && held > heap.limit_pages) return 0;
   if (count == 1) return fetch_single_pages(heap);
+  if (!reserve_pages(heap, count)) return 0;
   const run_index run = process_pages.allocate({.pages = count, .state = run_state::slab}).run;
-  if (run == 0) return 0;
-  heap.pages.fetch_add(count, std::memory_order_relaxed);
+  if (run == 0) {
+    return_pages(heap, count);
+    return 0;
+  }
   if (heap.kind == body_kind::object) own_run(heap, run);
   // The ends are marked already, under the page heap's lock: it looks at them as neighbours.
   for (std::size_t page = 1; page + 1 < count; ++page)
@@ -126,7 +128,7 @@ run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
 
 void give_pages_back(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   if (heap.kind == body_kind::object) disown_run(heap, run);
-  heap.pages.fetch_sub(space.runs[run].pages, std::memory_order_relaxed);
+  return_pages(heap, space.runs[run].pages);
   process_pages.release(run);
 }
 

@@ -6,6 +6,8 @@
 #include "support/random.hpp"
 #include "support/sanitizer.hpp"
 
+#include <atomic>
+#include <barrier>
 #include <cstdint>
 #include <fstream>
 #include <list>
@@ -122,6 +124,27 @@ TEST(heap, owns_its_own_blocks_only) {
     EXPECT_FALSE(one.owns(foreign));
   }
   acre_free(of_none);
+}
+
+TEST(heap, stays_below_its_limit_when_threads_race_for_the_rest) {
+  constexpr std::size_t limit = 2 * mebibyte;
+  for (int round = 0; round < (acre_test::is_sanitized ? 20 : 200); ++round) {
+    acre::heap heap({.limit_bytes = limit});
+    std::atomic<std::size_t> held{0};
+    std::barrier start(4);
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < 4; ++thread)
+      threads.emplace_back([&, thread] {
+        const std::size_t size = thread % 2 == 0 ? 256 * 1024 : 20'000;
+        start.arrive_and_wait();
+        while (heap.try_allocate(size) != nullptr)
+          held += size;
+      });
+    for (std::thread& thread : threads)
+      thread.join();
+    ASSERT_LE(held, limit);
+    ASSERT_LE(heap.statistics().committed_bytes, limit);
+  }
 }
 
 TEST(heap, stays_below_its_limit_and_goes_on_after_frees) {
