@@ -164,7 +164,7 @@ void take(heap_body& heap, search& now) noexcept ACRE_REQUIRES(heap.lock) {
       return;
     case os::thread_look::gone:
       // It ended past the C library, and `current` with it.
-      heap.owner.current = nullptr;
+      forget_owner(heap);
       return;
     case os::thread_look::busy:
       return;

@@ -4,6 +4,8 @@
 #include "heap/config.hpp"
 #include "heap/fork.hpp"
 #include "heap/owner.hpp"
+#include "heap/purger.hpp"
+#include "os/background_thread.hpp"
 #include "os/syscall.hpp"
 
 #include <cstdint>
@@ -55,6 +57,7 @@ void report_misuse(misuse kind, const void* address) noexcept {
   // This thread may hold a heap's lock. As while a fork is pending, nobody waits for it any more:
   // the program's handler of SIGABRT may allocate.
   fork_pending.store(1, std::memory_order_seq_cst);
+  if (is_purging_thread()) os::background_thread::abort_process();
   std::abort();
 }
 

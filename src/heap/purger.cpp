@@ -99,6 +99,10 @@ bool drop_all_empty_slabs() noexcept {
   return try_each_heap(drop_empty, nullptr);
 }
 
+bool is_purging_thread() noexcept {
+  return thread.is_here();
+}
+
 void reset_purger_after_fork() noexcept {
   thread.reset();
   gate.reset();

@@ -19,6 +19,9 @@ unsigned long purge_now(unsigned long keep_pages) noexcept;
 /// is.
 bool drop_all_empty_slabs() noexcept;
 
+/// Whether the caller is the purging thread, which the C library does not know of.
+[[nodiscard]] bool is_purging_thread() noexcept;
+
 /// In the child of a fork, which has no purging thread.
 void reset_purger_after_fork() noexcept;
 

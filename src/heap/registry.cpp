@@ -33,7 +33,7 @@ namespace {
 /// `current`.
 constinit thread_local heap_body* own __attribute__((tls_model("initial-exec"))) = nullptr;
 
-/// The thread's key destructors are in their last round: it never gets a heap again.
+/// The thread has left its heap for ever: its key destructors are being called.
 constinit thread_local bool ending __attribute__((tls_model("initial-exec"))) = false;
 
 /// Every heap, linked by `next_all`; grows under registry_lock. Read with acquire.
@@ -53,10 +53,13 @@ pthread_key_t exit_key;
 /// Written once under registry_lock; acquire and release pair so that the body is seen whole.
 constinit std::atomic<heap_body*> common{nullptr};
 
+/// The first round of key destructors goes by, since most of what they free is freed there. The
+/// heap is left in the second, so that a thread that first allocates in an early round leaves, too:
+/// there may be only PTHREAD_DESTRUCTOR_ITERATIONS (4) of them.
 #if defined(ACRE_TSAN)
 constexpr std::uintptr_t last_round = 1;  // It ends its own thread state in one of the later ones.
 #else
-constexpr std::uintptr_t last_round = PTHREAD_DESTRUCTOR_ITERATIONS;
+constexpr std::uintptr_t last_round = 2;
 #endif
 
 /// From now on others may take the heap for idle; see idle.hpp. Only a thread whose end is noticed
@@ -68,13 +71,6 @@ void record_owner(heap_body& heap) noexcept {
   heap.owner = {.current = &current, .process = process, .thread = thread};
   heap.lock.release();
   heaps_in_use.fetch_add(1, std::memory_order_relaxed);
-}
-
-/// Requires: the heap's lock is held.
-void forget_owner(heap_body& heap) noexcept {
-  if (heap.owner.current != nullptr && !heap.owner.emptied)
-    heaps_in_use.fetch_sub(1, std::memory_order_relaxed);
-  heap.owner = {};
 }
 
 /// The thread's heap was taken for idle. Null when a fork is pending.
@@ -109,8 +105,8 @@ void detach_thread() noexcept {
   --threads.now;
 }
 
-/// Key destructors may allocate and free, and more may be called after this one: wait for the last
-/// round. (The value counts the rounds; glibc runs PTHREAD_DESTRUCTOR_ITERATIONS of them.)
+/// Key destructors may allocate and free, and more may be called after this one: wait for the next
+/// round. (The value counts the rounds.)
 void thread_exits(void* value) noexcept {
   const auto round = reinterpret_cast<std::uintptr_t>(value);
   if (round < last_round)
@@ -155,6 +151,12 @@ heap_body* make_common() noexcept ACRE_REQUIRES(registry_lock) {
 }
 
 }  // namespace
+
+void forget_owner(heap_body& heap) noexcept {
+  if (heap.owner.current != nullptr && !heap.owner.emptied)
+    heaps_in_use.fetch_sub(1, std::memory_order_relaxed);
+  heap.owner = {};
+}
 
 bin* attach_thread() noexcept {
   if (own != nullptr) return take_back(*own);

@@ -48,6 +48,9 @@ extern bin no_bins[class_count];
 /// The newest of all heaps; `next_all` leads to the others, and never changes. Heaps are not freed.
 [[nodiscard]] heap_body* newest_heap() noexcept;
 
+/// The heap's owner can no longer be asked for it: it ends. Requires: the heap's lock is held.
+void forget_owner(heap_body& heap) noexcept;
+
 /// A heap's caches are empty now, and its owner will come back for it. Requires: it is taken.
 void note_emptied(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);
 

@@ -1,5 +1,6 @@
 #include "os/background_thread.hpp"
 
+#include "os/memory.hpp"
 #include "os/syscall.hpp"
 
 #include <linux/sched.h>
@@ -11,6 +12,20 @@ namespace acre::os {
 void background_thread::sleep_ms(std::int64_t milliseconds) noexcept {
   timespec time{.tv_sec = milliseconds / 1000, .tv_nsec = (milliseconds % 1000) * 1'000'000};
   raw_syscall(SYS_nanosleep, as_long(&time), as_long(&time));
+}
+
+void background_thread::abort_process() noexcept {
+  constexpr std::int64_t handler_ms = 3000;
+  const long process = raw_syscall(SYS_getpid);
+  raw_syscall(SYS_kill, process, SIGABRT);
+  sleep_ms(handler_ms);
+  // Still here: it is blocked, or the handler returned or takes too long.
+  std::uint64_t fallback[4] = {};
+  std::uint64_t none = 0;
+  raw_syscall(SYS_rt_sigaction, SIGABRT, as_long(fallback), 0, sizeof none);
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, as_long(&none), 0, sizeof none);
+  for (;;)
+    raw_syscall(SYS_tgkill, process, raw_syscall(SYS_gettid), SIGABRT);
 }
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -65,6 +80,8 @@ bool background_thread::start(void (*work)() noexcept) noexcept {
   std::uint64_t before = 0;
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, as_long(&all), as_long(&before), sizeof before);
   block_.self = &block_;
+  // Too deep a stack ends the program instead of writing over what lies below.
+  (void)make_inaccessible(stack_, guard_bytes);
   const long thread = clone_and_call(flags, stack_ + sizeof stack_, &id_, &block_, work);
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, as_long(&before), 0, sizeof before);
   if (!failed(thread)) return true;

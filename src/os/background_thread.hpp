@@ -20,6 +20,17 @@ class background_thread {
   /// after a few refusals it is not tried again.
   bool start(void (*work)() noexcept) noexcept;
 
+  /// Whether the caller runs in this object's thread.
+  [[nodiscard]] bool is_here() const noexcept {
+    const auto at = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+    const auto start = reinterpret_cast<std::uintptr_t>(stack_);
+    return at - start < sizeof stack_;
+  }
+
+  /// abort(3) for such a thread, which the C library's cannot be called from: the program's handler
+  /// of SIGABRT, if there is one, runs in another thread.
+  [[noreturn]] static void abort_process() noexcept;
+
   static void sleep_ms(std::int64_t milliseconds) noexcept;
 
   /// In the child of a fork: no thread is running.
@@ -38,7 +49,8 @@ class background_thread {
     std::byte rest[248];
   };
   [[maybe_unused]] alignas(64) thread_block block_{};
-  [[maybe_unused]] alignas(64) std::byte stack_[32768]{};
+  static constexpr std::size_t guard_bytes = 4096;
+  [[maybe_unused]] alignas(guard_bytes) std::byte stack_[guard_bytes + 32768]{};
 };
 
 }  // namespace acre::os

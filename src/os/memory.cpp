@@ -54,6 +54,11 @@ bool make_usable(std::byte* address, std::size_t size_bytes) noexcept {
                              PROT_READ | PROT_WRITE));
 }
 
+bool make_inaccessible(std::byte* address, std::size_t size_bytes) noexcept {
+  return !failed(
+      raw_syscall(SYS_mprotect, as_long(address), static_cast<long>(size_bytes), PROT_NONE));
+}
+
 bool map_at(std::byte* address, std::size_t size_bytes) noexcept {
   const long start = raw_syscall(SYS_mmap, as_long(address), static_cast<long>(size_bytes),
                                  PROT_READ | PROT_WRITE, anonymous | MAP_FIXED_NOREPLACE, -1, 0);

@@ -13,6 +13,7 @@ namespace acre::os {
 
 /// Address space alone: no access until `make_usable`. Locking all memory (mlockall) leaves it out.
 [[nodiscard]] std::byte* reserve(std::size_t size_bytes) noexcept;
+[[nodiscard]] bool make_inaccessible(std::byte* address, std::size_t size_bytes) noexcept;
 [[nodiscard]] bool make_usable(std::byte* address, std::size_t size_bytes) noexcept;
 
 /// Memory on demand at exactly `address`; false when it is taken or refused (Linux 4.17).

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace {
 
@@ -82,6 +83,27 @@ void double_free_by_two_threads() {
     pthread_join(thread, nullptr);
   }
   churn(96);
+}
+
+/// The blocks lie in the cache of a thread that waits, until the purging thread empties it.
+void double_free_in_waiting_thread() {
+  pthread_t thread{};
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        void* block = family::malloc(200);
+        family::free(block);
+        bad_free(block);
+        for (;;)
+          pause();
+      },
+      nullptr);
+  std::vector<void*> blocks(20'000);
+  for (void*& block : blocks)
+    block = family::malloc(600);
+  for (void* block : blocks)
+    family::free(block);
+  usleep(1'500'000);
 }
 
 void free_interior_small() {
@@ -157,6 +179,7 @@ constexpr fault faults[] = {
     {"double_free_huge", double_free_huge},
     {"double_free_later", double_free_later},
     {"double_free_by_two_threads", double_free_by_two_threads},
+    {"double_free_in_waiting_thread", double_free_in_waiting_thread},
     {"free_interior_small", free_interior_small},
     {"free_interior_large", free_interior_large},
     {"free_misaligned_small", free_misaligned_small},

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 namespace {
 
@@ -211,6 +212,31 @@ TEST(statistics, count_the_threads_that_hold_a_cache) {
     thread.join();
   EXPECT_LE(acre_statistics().threads, 2U);
   EXPECT_GE(acre_statistics().threads_peak, thread_count);
+}
+
+pthread_key_t late_key;
+
+/// Comes back until the wanted round, and uses the heap only then. The value counts down.
+void use_heap_late(void* value) {
+  const auto rounds = reinterpret_cast<std::uintptr_t>(value);
+  if (rounds > 1)
+    pthread_setspecific(late_key, reinterpret_cast<void*>(rounds - 1));
+  else
+    acre_free(acre_malloc(100));
+}
+
+TEST(statistics, threads_that_first_allocate_while_they_end_leave_no_cache_behind) {
+  acre_free(acre_malloc(1));
+  ASSERT_EQ(pthread_key_create(&late_key, use_heap_late), 0);
+  const std::size_t before = acre_statistics().threads;
+  for (std::uintptr_t round = 1; round <= 2; ++round) {
+    for (int thread = 0; thread < 5; ++thread)
+      std::thread([round] {
+        pthread_setspecific(late_key, reinterpret_cast<void*>(round));
+      }).join();
+    EXPECT_EQ(acre_statistics().threads, before) << "first use in round " << round;
+  }
+  pthread_key_delete(late_key);
 }
 
 }  // namespace
