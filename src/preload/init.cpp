@@ -15,6 +15,8 @@
 
 namespace acre::preload {
 
+constinit const bool reads_options = true;
+
 namespace {
 
 /// A typo must never keep a program from starting: it is told and the default stays.

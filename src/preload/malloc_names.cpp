@@ -2,11 +2,20 @@
 
 #include "malloc/family.hpp"
 #include "malloc/report.hpp"
+#include "preload/summary.hpp"
 
 #include <climits>
 
 // The family under the C library's names: what makes Acre the program's malloc.
 namespace mallocs = acre::mallocs;
+
+namespace {
+
+/// What a program takes from libacre-malloc.a is what something refers to: with malloc come the
+/// options and the summary.
+[[gnu::used]] const bool* const also_wanted = &acre::preload::reads_options;
+
+}  // namespace
 
 #define ACRE_EXPORT extern "C" [[gnu::visibility("default")]]
 

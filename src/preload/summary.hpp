@@ -4,6 +4,9 @@
 
 namespace acre::preload {
 
+/// In the file that reads the options when the program starts; see malloc_names.cpp.
+extern const bool reads_options;
+
 /// Appends a line of JSON with the heap's figures to `path` when the process exits, and every
 /// `interval_ms` if that is not 0. An empty path: nothing. `path` must live for ever.
 ///

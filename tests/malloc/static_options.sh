@@ -1,0 +1,8 @@
+#!/bin/sh
+# A statically linked program reads ACRE_OPTIONS and writes a summary: static_options.sh PROGRAM
+set -eu
+directory=$(mktemp -d)
+trap 'rm -r "$directory"' EXIT
+ACRE_OPTIONS="colour=red,summary_path=$directory/summary" "$1" 2>"$directory/errors"
+grep "unknown option 'colour'" "$directory/errors"
+grep '"event":"exit"' "$directory/summary"
