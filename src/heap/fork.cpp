@@ -186,6 +186,7 @@ void after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   if (alone) {
     reset_purger_after_fork();
     own_heap_after_fork();
+    process_pages.note_child_of_fork();
     return after_fork_alone();
   }
   // What other threads parked while the kernel copied the pages is not to be trusted; it stays
@@ -291,6 +292,7 @@ void page_heap::unlock_after_fork_in_parent() noexcept ACRE_NO_THREAD_SAFETY_ANA
 }
 
 void page_heap::unlock_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
+  note_child_of_fork();
   // Skip all that other threads may have written to: the lane becomes one run that is never used.
   lane_live_.store(0, std::memory_order_relaxed);
   lane_users_.store(0, std::memory_order_relaxed);

@@ -93,6 +93,9 @@ class page_heap {
   void wake_waiters() noexcept;
   void unlock_after_fork_in_parent() noexcept ACRE_RELEASE(lock_);
   void unlock_after_fork_in_child() noexcept ACRE_RELEASE(lock_);
+  /// For a child that leaves the lock as it is; see fork.cpp. `unlock_after_fork_in_child` does it,
+  /// too.
+  void note_child_of_fork() noexcept { forks_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
   static constexpr unsigned exact_bins = 128;
@@ -152,6 +155,9 @@ class page_heap {
   /// it.
   void note_peak(std::size_t replaced_pages) noexcept ACRE_REQUIRES(lock_);
   void note_low() noexcept ACRE_REQUIRES(lock_);
+  void note_purging(run_index run) noexcept ACRE_REQUIRES(lock_);
+  void note_purged(run_index run) noexcept ACRE_REQUIRES(lock_);
+  void take_lost_runs() noexcept ACRE_REQUIRES(lock_);
   void give_back(run_index run, run_state state) noexcept ACRE_EXCLUDES(lock_);
   void cut(run_index run, std::size_t pages, run_state rest) noexcept ACRE_EXCLUDES(lock_);
   void enter(os::lock* gate) noexcept ACRE_ACQUIRE(lock_);
@@ -170,7 +176,11 @@ class page_heap {
   std::size_t resident_peak_ ACRE_GUARDED_BY(lock_) = 0;  ///< most of live + dirty so far
   std::size_t dirty_low_ ACRE_GUARDED_BY(lock_) = 0;   ///< fewest dirty pages since the last tick
   bool purge_refused_ ACRE_GUARDED_BY(lock_) = false;  ///< madvise failed: memory is locked
-  std::atomic<std::size_t> dirty_{0};  ///< written under lock_; read anywhere as a hint, relaxed
+  /// Runs that a thread is purging with the lock open, each marked with the number of forks by
+  /// then.
+  run_index purging_ ACRE_GUARDED_BY(lock_) = 0;
+  std::atomic<std::uint64_t> forks_{0};  ///< children of fork between the first process and this
+  std::atomic<std::size_t> dirty_{0};    ///< written under lock_; read anywhere as a hint, relaxed
 
   // Advanced under lock_, or by compare-exchange without it while a fork is pending.
   std::atomic<std::size_t> frontier_{0};

@@ -62,24 +62,58 @@ void page_heap::leave(os::lock* gate) noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
   if (gate != nullptr) gate->release();
 }
 
+void page_heap::note_purging(run_index run) noexcept {
+  page_run& r = space.runs[run];
+  live_ += r.pages;  // Held pages count as live.
+  r.free_bits[0] = forks_.load(std::memory_order_relaxed);
+  r.previous = 0;
+  r.next = purging_;
+  if (r.next != 0) space.runs[r.next].previous = run;
+  purging_ = run;
+}
+
+void page_heap::note_purged(run_index run) noexcept {
+  const page_run& r = space.runs[run];
+  live_ -= r.pages;
+  if (r.next != 0) space.runs[r.next].previous = r.previous;
+  if (r.previous != 0)
+    space.runs[r.previous].next = r.next;
+  else
+    purging_ = r.next;
+}
+
+/// A child of fork has the runs that its parent's threads were purging, and nobody who is.
+void page_heap::take_lost_runs() noexcept {
+  const std::uint64_t forks = forks_.load(std::memory_order_relaxed);
+  for (run_index run = purging_; run != 0;) {
+    const run_index next = space.runs[run].next;
+    if (space.runs[run].free_bits[0] != forks) {
+      note_purged(run);
+      insert_free(run, run_state::dirty);
+    }
+    run = next;
+  }
+}
+
 std::size_t page_heap::purge_down_to(std::size_t keep_pages, os::lock* gate) noexcept {
   // In pieces, and with the lock open during each system call.
   constexpr std::size_t piece_pages = 1024;
   std::size_t purged = 0;
   for (;;) {
     enter(gate);
+    take_lost_runs();
     const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
     const run_index run =
         dirty > keep_pages ? largest_dirty(std::min(piece_pages, dirty - keep_pages)) : 0;
     std::byte* const start = run != 0 ? space.address_of(space.runs[run].page) : nullptr;
     const std::size_t count = run != 0 ? space.runs[run].pages : 0;
-    live_ += count;  // Held pages count as live.
+    if (run != 0) note_purging(run);
     if (run == 0) shrink_table();
     leave(gate);
     if (run == 0) return purged;
     const bool gone = os::purge(start, count * page_bytes);
     enter(gate);
-    live_ -= count;
+    note_purged(run);
     insert_free(run, gone ? run_state::clean : run_state::dirty);
     purge_refused_ = !gone;
     leave(gate);
@@ -137,6 +171,7 @@ void page_heap::shrink_table() noexcept {
 
 std::size_t page_heap::purge_unneeded(os::lock& gate) noexcept {
   enter(&gate);
+  take_lost_runs();
   const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
   const std::size_t unneeded = std::min(dirty_low_, dirty);
   leave(&gate);

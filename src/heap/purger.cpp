@@ -9,6 +9,7 @@
 #include "os/background_thread.hpp"
 #include "os/lock.hpp"
 #include "os/memory.hpp"
+#include "os/waiting_thread.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -53,11 +54,16 @@ void purge_while_useful() noexcept {
   while (quiet < quiet_intervals_max || (idle.taken > 0 && quiet < 2 * quiet_intervals_max)) {
     const std::int64_t delay = config.purge_delay_ms.load(std::memory_order_relaxed);
     os::background_thread::sleep_ms(std::max(delay, least_interval_ms));
+    gate.acquire();
     // While a fork is pending it would all be parked again.
     if (fork_pending.load(std::memory_order_relaxed) == 0) release_all_parked();
+    gate.release();
     idle = search_idle_heaps(gate);
     const std::size_t purged = process_pages.purge_unneeded(gate);
     quiet = purged == 0 && idle.freed_pages < worth_an_interval_pages ? quiet + 1 : 0;
+    // It would keep what the program gave up; the next one has the rights of the thread that starts
+    // it.
+    if (!os::has_rights_of_process()) break;
     // Once all is quiet: the empty slabs that heaps keep for their next allocation.
     if (quiet == 1 && !dropped) {
       gate.acquire();

@@ -81,15 +81,29 @@ bool parse_place(std::string_view line, waiting_place& place) noexcept {
          std::end(waiting_calls);
 }
 
-/// The process's id in each namespace, from that of /proc down to its own: one number when they are
-/// the same (Linux 4.1).
-bool shows_own_ids(std::string_view status) noexcept {
-  constexpr std::string_view key = "\nNSpid:\t";
+/// What follows `key` in its line; empty when there is no such line.
+std::string_view line_of(std::string_view status, std::string_view key) noexcept {
   const std::size_t at = status.find(key);
-  if (at == std::string_view::npos) return false;
+  if (at == std::string_view::npos) return {};
   std::string_view line = status;
   line.remove_prefix(at + key.size());
   line.remove_suffix(line.size() - std::min(line.find('\n'), line.size()));
+  return line;
+}
+
+/// A program with a handler for system calls that its sandbox forbids may forbid ours.
+bool has_sandbox_handler() noexcept {
+  // The kernel's own layout: the handler comes first.
+  std::uint64_t action[4] = {};
+  const long result =
+      raw_syscall(SYS_rt_sigaction, SIGSYS, 0, as_long(action), sizeof(std::uint64_t));
+  return failed(result) || action[0] != 0;
+}
+
+/// The process's id in each namespace, from that of /proc down to its own: one number when they are
+/// the same (Linux 4.1).
+bool shows_own_ids(std::string_view status) noexcept {
+  std::string_view line = line_of(status, "\nNSpid:\t");
   std::uint64_t id = 0;
   return take_number(line, id) && line.empty() && id == static_cast<std::uint64_t>(process_id());
 }
@@ -117,14 +131,26 @@ bool fence_all_threads() noexcept {
 }
 
 bool may_look_at_threads() noexcept {
-  // The kernel's own layout: the handler comes first.
-  std::uint64_t action[4] = {};
-  if (failed(raw_syscall(SYS_rt_sigaction, SIGSYS, 0, as_long(action), sizeof(std::uint64_t))) ||
-      action[0] != 0)
-    return false;
+  if (has_sandbox_handler()) return false;
   char text[4096];
   const long size = read_start("/proc/self/status", text, sizeof text);
   return !failed(size) && shows_own_ids({text, static_cast<std::size_t>(size)});
+}
+
+bool has_rights_of_process() noexcept {
+  if (has_sandbox_handler()) return true;
+  char first[4096];
+  char own[4096];
+  const long first_size = read_start("/proc/self/status", first, sizeof first);
+  const long own_size = read_start("/proc/thread-self/status", own, sizeof own);
+  if (failed(first_size) || failed(own_size)) return true;
+  for (const std::string_view key :
+       {"\nUid:", "\nGid:", "\nGroups:", "\nCapInh:", "\nCapPrm:", "\nCapEff:", "\nCapBnd:",
+        "\nCapAmb:", "\nNoNewPrivs:", "\nSeccomp:"})
+    if (line_of({first, static_cast<std::size_t>(first_size)}, key) !=
+        line_of({own, static_cast<std::size_t>(own_size)}, key))
+      return false;
+  return true;
 }
 
 std::size_t copy_memory(std::uintptr_t from, void* to, std::size_t size_bytes) noexcept {

@@ -37,6 +37,11 @@ enum class thread_look : std::uint8_t {
 /// (those of another PID namespace).
 [[nodiscard]] bool may_look_at_threads() noexcept;
 
+/// Whether the calling thread has the user, groups, capabilities and sandbox that the process's
+/// first thread has now. True as well where /proc does not tell. For a thread that the C library
+/// does not know of, and so does not change with the others.
+[[nodiscard]] bool has_rights_of_process() noexcept;
+
 /// Copies this process's memory, wherever it is; never faults. Returns the bytes copied.
 [[nodiscard]] std::size_t copy_memory(std::uintptr_t from, void* to,
                                       std::size_t size_bytes) noexcept;
