@@ -5,12 +5,13 @@
 
 /// How another process reads this heap's tables.
 ///
-/// The library holds one constant of this type, `acre_heap_descriptor`. A reader finds it by its magic
-/// and its own address among the relocated constants of the process, so neither symbols nor files are
-/// needed, and then follows it through /proc/PID/mem. It costs nothing until someone looks.
+/// The library holds one constant of this type, `acre_heap_descriptor`. A reader finds it by its
+/// magic and its own address among the relocated constants of the process, so neither symbols nor
+/// files are needed, and then follows it through /proc/PID/mem. It costs nothing until someone
+/// looks.
 ///
-/// Compatibility: a reader accepts its own `version` only. Whatever merely moves is described by the
-/// offsets; the version changes when a field here or the meaning of a table does.
+/// Compatibility: a reader accepts its own `version` only. Whatever merely moves is described by
+/// the offsets; the version changes when a field here or the meaning of a table does.
 namespace acre::heaps {
 
 struct heap_descriptor {
@@ -32,8 +33,8 @@ struct heap_descriptor {
 
   // A run of pages: where its facts lie. The first page of a run leads to it.
   std::uint16_t run_bytes;
-  std::uint16_t run_page;   ///< 32 bits: first page
-  std::uint16_t run_pages;  ///< 32 bits: length
+  std::uint16_t run_page;         ///< 32 bits: first page
+  std::uint16_t run_pages;        ///< 32 bits: length
   std::uint16_t run_free_count;   ///< 16 bits: blocks of a slab that are free and in no cache
   std::uint16_t run_block_count;  ///< 16 bits: blocks of a slab
   std::uint16_t run_size_class;   ///< 8 bits

@@ -58,6 +58,11 @@ class sleeper {
     kill();
     reap();
   }
+  /// Holds it still: until it first waits, it may still change its mappings.
+  void stop() const {
+    ::kill(pid_, SIGSTOP);
+    ::waitpid(pid_, nullptr, WUNTRACED);
+  }
   void kill() const {
     if (pid_ > 0) ::kill(pid_, SIGKILL);
   }
@@ -114,6 +119,7 @@ TEST(process, knows_every_line_of_this_kernel) {
 
 TEST(process, maps_and_smaps_of_a_stopped_child_agree) {
   const sleeper child;
+  child.stop();
   const auto other = process::open(child.pid());
   ASSERT_TRUE(other);
   const auto maps = other->maps();
