@@ -2,7 +2,7 @@
 
 build_packages=(
   build-essential cmake ninja-build
-  libcli11-dev libfmt-dev nlohmann-json3-dev libhwloc-dev # the acre command
+  libcli11-dev libfmt-dev nlohmann-json3-dev libhwloc-dev libpng-dev # the acre command
 )
 
 test_packages=(

@@ -25,6 +25,7 @@ extern "C" [[gnu::used]] constinit const heap_descriptor acre_heap_descriptor{
     .space_pages = offsetof(address_space, pages),
     .space_run_of_page = offsetof(address_space, run_of_page),
     .space_runs = offsetof(address_space, runs),
+    .space_owner = offsetof(address_space, owner),
     .run_bytes = sizeof(page_run),
     .run_page = offsetof(page_run, page),
     .run_pages = offsetof(page_run, pages),

@@ -23,13 +23,14 @@ struct heap_descriptor {
   std::uint32_t version;
   std::uint32_t page_shift;
 
-  // The address space: four words at these offsets.
+  // The address space: words at these offsets.
   const void* space;
   std::uint16_t space_bytes;
   std::uint16_t space_base;         ///< address of page 0
   std::uint16_t space_pages;        ///< how many are usable
   std::uint16_t space_run_of_page;  ///< to an array of 32-bit run numbers, by page; 0: none
   std::uint16_t space_runs;         ///< to the array of runs, by number
+  std::uint16_t space_owner;        ///< to an array of pointers, by page
 
   // A run of pages: where its facts lie. The first page of a run leads to it.
   std::uint16_t run_bytes;

@@ -99,6 +99,7 @@ result<std::vector<page_span>> page_map::scan(std::uint64_t start, std::uint64_t
   std::uint64_t known = categories_of_6_15;
   for (std::uint64_t at = start; at < end;) {
     const std::uint64_t any_of = categories == 0 ? known : categories & known;
+    if (any_of == 0) break;  // this kernel has no such pages
     scan_argument argument{};
     argument.size = sizeof argument;
     argument.start = at;

@@ -3,8 +3,10 @@
 #include "tool/bench.hpp"
 #include "tool/error.hpp"
 #include "tool/machine.hpp"
+#include "tool/maps.hpp"
 #include "tool/options.hpp"
 #include "tool/output_file.hpp"
+#include "tool/pages.hpp"
 #include "tool/run.hpp"
 #include "tool/units.hpp"
 
@@ -21,6 +23,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 namespace acre::tool {
@@ -102,15 +105,18 @@ words take_command(const CLI::App& app, words& arguments) {
   return command;
 }
 
-std::chrono::milliseconds parse_stats_interval(const std::string& text) {
-  const auto interval = parse_duration(text);
-  if (!interval || *interval < std::chrono::milliseconds(10) || *interval > std::chrono::hours(1)) {
-    throw error(exit_code::misuse,
-                fmt::format("--stats-every does not take '{}'; it takes a time from 10ms to 1h, "
-                            "such as 500ms, 2s or 1m",
-                            text));
+/// Reads a time for a flag.
+std::chrono::milliseconds parse_time(const std::string& flag, const std::string& text,
+                                     std::chrono::milliseconds least) {
+  const auto time = parse_duration(text);
+  if (!time || *time < least || *time > std::chrono::hours(1)) {
+    throw error(
+        exit_code::misuse,
+        fmt::format("{} does not take '{}'; it takes a time from {}ms to 1h, such as 500ms, 2s "
+                    "or 1m",
+                    flag, text, least.count()));
   }
-  return *interval;
+  return *time;
 }
 
 int run_words(words arguments) {
@@ -140,7 +146,8 @@ int run_words(words arguments) {
   if (!parser.parse(arguments)) return 0;
   if (request.command.empty())
     throw error(exit_code::misuse, "no command to run; see 'acre run --help'");
-  if (interval) request.stats_interval = parse_stats_interval(*interval);
+  if (interval)
+    request.stats_interval = parse_time("--stats-every", *interval, std::chrono::milliseconds(10));
   return run(request);
 }
 
@@ -209,6 +216,83 @@ int options_words(words arguments) {
   return 0;
 }
 
+maps_order parse_order(const std::string& text) {
+  constexpr std::array orders{"address", "size", "rss", "pss", "swap", "dirty"};
+  const auto found = std::ranges::find(orders, text);
+  if (found == orders.end()) {
+    throw error(exit_code::misuse, fmt::format("--sort does not take '{}'; it takes one of {}",
+                                               text, fmt::join(orders, ", ")));
+  }
+  return static_cast<maps_order>(found - orders.begin());
+}
+
+int maps_words(words arguments) {
+  maps_request request;
+  std::string order = "address";
+  std::optional<std::string> interval;
+  verb_parser parser(
+      "maps", "[OPTIONS] PID",
+      "Shows the memory of a process as the textbook draws it: each segment with its\n"
+      "size, and how much is resident, shared, swapped, dirty, huge and locked.");
+  parser->add_option("target", request.target, "A process, or a file that --json wrote")
+      ->type_name("")
+      ->group("");
+  parser->add_flag("--all", request.is_all, "A row for each mapping, none left out");
+  parser->add_option("--sort", order, "Order: address, size, rss, pss, swap, dirty")
+      ->type_name("BY");
+  parser->add_option("--diff", request.diff, "What changes in TIME, or since --json wrote FILE")
+      ->type_name("TIME|FILE");
+  parser->add_option("--watch", interval, "Show it again every so often, until the process ends")
+      ->type_name("TIME");
+  parser->add_option("--html", request.html_path, "Write a page to FILE; - is standard output")
+      ->type_name("FILE");
+  parser->add_option("--json", request.json_path, "Write all figures to FILE; - is standard output")
+      ->type_name("FILE");
+  parser->add_option("--proc", request.proc, "Where the process file system is, if not at /proc")
+      ->type_name("DIR");
+  parser->footer(
+      "Examples:\n"
+      "  acre maps 4711\n"
+      "  acre maps --sort rss --html memory.html 4711\n"
+      "  acre maps --json before.json 4711; sleep 60; acre maps --diff before.json 4711");
+  if (!parser.parse(std::move(arguments))) return 0;
+  if (request.target.empty())
+    throw error(exit_code::misuse, "no process to show; see 'acre maps --help'");
+  request.order = parse_order(order);
+  if (interval)
+    request.watch_interval = parse_time("--watch", *interval, std::chrono::milliseconds(100));
+  return maps(request);
+}
+
+int pages_words(words arguments) {
+  pages_request request;
+  std::optional<std::string> time;
+  verb_parser parser(
+      "pages", "[OPTIONS] PID [WHAT]",
+      "Shows what the pages of a process are: present, swapped, files, huge, zero, on\n"
+      "which node. WHAT is an address, a range START-END, or a part of a name that\n"
+      "'acre maps' shows, such as heap or libc; without it all mappings are shown.");
+  parser->add_option("target", request.target, "A process")->type_name("")->group("");
+  parser->add_option("what", request.selector, "Which mappings")->type_name("")->group("");
+  parser->add_option("--working-set", time, "Show what is referenced in TIME")->type_name("TIME");
+  parser->add_option("--png", request.png_path, "Draw the heat map to FILE; - is standard output")
+      ->type_name("FILE");
+  parser->add_option("--svg", request.svg_path, "The same as a drawing")->type_name("FILE");
+  parser->add_option("--json", request.json_path, "Write all figures to FILE; - is standard output")
+      ->type_name("FILE");
+  parser->footer(
+      "Examples:\n"
+      "  acre pages 4711 heap\n"
+      "  acre pages --png pages.png 4711 7f0000000000-7f0000400000\n"
+      "  acre pages --working-set 2s 4711");
+  if (!parser.parse(std::move(arguments))) return 0;
+  if (request.target.empty())
+    throw error(exit_code::misuse, "no process to show; see 'acre pages --help'");
+  if (time)
+    request.working_set_time = parse_time("--working-set", *time, std::chrono::milliseconds(10));
+  return pages(request);
+}
+
 struct verb {
   std::string_view name;
   std::string_view summary;
@@ -219,7 +303,9 @@ constexpr std::array verbs{
     verb{"run", "Run a program on Acre's heap, and tell what memory it used", run_words},
     verb{"bench", "Compare Acre with the allocators that are installed", bench_words},
     verb{"machine", "Describe and measure this machine's memory", machine_words},
+    verb{"maps", "Show the memory of a process, segment by segment", maps_words},
     verb{"options", "List the options of the library", options_words},
+    verb{"pages", "Show what the pages of a process are", pages_words},
 };
 
 std::string general_help() {

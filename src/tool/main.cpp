@@ -5,6 +5,7 @@
 #include "tool/error.hpp"
 #include "tool/output_file.hpp"
 
+#include <clocale>
 #include <exception>
 #include <span>
 
@@ -25,6 +26,8 @@ int report(const char* text, acre::tool::exit_code code) noexcept {
 }  // namespace
 
 int main(int count, char** words) {
+  // Which characters a terminal shows; numbers and messages stay as they are.
+  std::setlocale(LC_CTYPE, "");
   try {
     return acre::tool::run_command_line(
         std::span(words, static_cast<std::size_t>(count)).subspan(1));

@@ -12,7 +12,7 @@ from tool_case import ToolCase
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MANUAL = os.path.join(ROOT, "docs", "man", "acre.1")
 COMPLETION = os.path.join(ROOT, "src", "tool", "completion")
-VERBS = ("run", "bench", "machine", "options")
+VERBS = ("run", "bench", "machine", "maps", "options", "pages")
 
 
 def read(*path):

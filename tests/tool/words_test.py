@@ -5,7 +5,7 @@ import unittest
 
 from tool_case import ToolCase
 
-VERBS = ("run", "bench", "machine", "options")
+VERBS = ("run", "bench", "machine", "maps", "options", "pages")
 
 
 class Help(ToolCase):

@@ -9,7 +9,7 @@ _acre() {
   local index
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W "run bench machine options --help --version" -- "$word"))
+    COMPREPLY=($(compgen -W "run bench machine maps options pages --help --version" -- "$word"))
     return
   fi
 
@@ -61,6 +61,23 @@ _acre() {
       ;;
     bench)
       COMPREPLY=($(compgen -W "--rows --allocators --reps --json --quick --help --" -- "$word"))
+      ;;
+    pages)
+      if [[ $word == -* ]]; then
+        COMPREPLY=($(compgen -W "--working-set --png --svg --json --help" -- "$word"))
+      else
+        COMPREPLY=($(cd /proc && compgen -G "[0-9]*" -- "$word" | grep "^$word"))
+      fi
+      ;;
+    maps)
+      if [[ $before == --sort ]]; then
+        COMPREPLY=($(compgen -W "address size rss pss swap dirty" -- "$word"))
+      elif [[ $word == -* ]]; then
+        COMPREPLY=($(compgen -W "--all --sort --diff --watch --html --json --proc --help" \
+          -- "$word"))
+      else
+        COMPREPLY=($(cd /proc && compgen -G "[0-9]*" -- "$word" | grep "^$word"))
+      fi
       ;;
     machine)
       COMPREPLY=($(compgen -W "--json --svg --html --quick --describe --help" -- "$word"))
