@@ -30,6 +30,7 @@ unsigned page_heap::bin_of(std::size_t pages) noexcept {
 
 void page_heap::link(run_index run, run_state state) noexcept {
   page_run& r = space.runs[run];
+  ++freed_runs_;
   set_state(r, state);
   free_lists& lists = lists_of(state);
   const unsigned b = bin_of(r.pages);

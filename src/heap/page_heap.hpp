@@ -171,7 +171,8 @@ class page_heap {
   free_lists clean_lists_ ACRE_GUARDED_BY(lock_);
   run_index spare_runs_ ACRE_GUARDED_BY(lock_) = 0;
   std::size_t spare_count_ ACRE_GUARDED_BY(lock_) = 0;
-  std::size_t shrink_again_ ACRE_GUARDED_BY(lock_) = 0;  ///< spare records worth another pass
+  std::size_t freed_runs_ ACRE_GUARDED_BY(lock_) = 0;     ///< runs that were put on a free list
+  std::size_t freed_at_pass_ ACRE_GUARDED_BY(lock_) = 0;  ///< at the last pass over the records
   std::size_t live_ ACRE_GUARDED_BY(lock_) = 0;
   std::size_t resident_peak_ ACRE_GUARDED_BY(lock_) = 0;  ///< most of live + dirty so far
   std::size_t dirty_low_ ACRE_GUARDED_BY(lock_) = 0;   ///< fewest dirty pages since the last tick

@@ -145,12 +145,10 @@ void page_heap::list_spare_runs(run_index end) noexcept {
 void page_heap::shrink_table() noexcept {
   constexpr std::size_t worth_it = 4096;
   const run_index count = run_count_.load(std::memory_order_relaxed);
-  if (spare_count_ < worth_it || spare_count_ < count / 2) {
-    shrink_again_ = 0;
-    return;
-  }
-  // What the last pass had to leave, because records in use lie behind it, is not looked for again.
-  if (spare_count_ < shrink_again_) return;
+  if (spare_count_ < worth_it || spare_count_ < count / 2) return;
+  // What the last pass had to leave, because records in use lie behind it, is not looked for again
+  // while no run becomes free.
+  if (freed_runs_ == freed_at_pass_) return;
   list_spare_runs(count);
   run_index last = count - 1;
   for (; last > spare_runs_ && spare_runs_ != 0; --last) {
@@ -162,7 +160,7 @@ void page_heap::shrink_table() noexcept {
     --last;
   run_count_.store(last + 1, std::memory_order_relaxed);
   list_spare_runs(last + 1);
-  shrink_again_ = spare_count_ + spare_count_ / 8 + worth_it;
+  freed_at_pass_ = freed_runs_;
   auto* const table = reinterpret_cast<std::byte*>(space.runs);
   const std::size_t keep = base::align_up((last + 1) * sizeof(page_run), page_bytes);
   const std::size_t end = base::align_up(count * sizeof(page_run), page_bytes);
