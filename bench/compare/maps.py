@@ -2,7 +2,7 @@
 """How long `acre maps` takes on a process with many mappings: maps.py ACRE [MAPPINGS]
 
 Interleaved with `pmap -X` and with reading /proc/PID/smaps alone, which is the kernel's part. Prints
-medians of seven runs, and ratios; ends with 1 when 60,000 mappings take a second or more.
+medians of five runs, and ratios; ends with 1 when 60,000 mappings take a second or more.
 """
 import mmap
 import shutil
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-RUNS = 7
+RUNS = 5
 CODE = """
 import ctypes, sys, time
 c = ctypes.CDLL(None); c.mmap.restype = ctypes.c_void_p

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstring>
 #include <map>
+#include <string_view>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -270,8 +271,8 @@ std::vector<heap_part> sum_heap_parts(const heap_tables& heap,
   std::vector<heap_part> result;
   for (auto& [key, part] : parts)
     result.push_back(std::move(part));
-  std::ranges::stable_sort(result, std::ranges::greater{}, [](const heap_part& part) {
-    return std::tuple(part.resident_bytes, part.size_bytes);
+  std::ranges::sort(result, std::ranges::greater{}, [](const heap_part& part) {
+    return std::tuple(part.resident_bytes, part.size_bytes, std::string_view(part.what));
   });
   return result;
 }

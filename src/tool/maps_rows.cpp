@@ -1,7 +1,7 @@
 #include "tool/maps_rows.hpp"
 
 #include <algorithm>
-#include <functional>
+#include <tuple>
 
 namespace acre::tool {
 namespace {
@@ -73,8 +73,9 @@ std::uint64_t order_figure(const map_row& row, maps_order order) noexcept {
 
 void sort_rows(std::vector<map_row>& rows, maps_order order) {
   if (order == maps_order::address) return;
-  std::ranges::stable_sort(rows, std::ranges::greater{},
-                           [order](const map_row& row) { return order_figure(row, order); });
+  std::ranges::sort(rows, {}, [order](const map_row& row) {
+    return std::tuple(~order_figure(row, order), row.start);
+  });
 }
 
 }  // namespace acre::tool

@@ -302,8 +302,9 @@ std::vector<row_change> changed_rows(const snapshot& before, const snapshot& aft
     changes.push_back({row, gone});
   }
   std::erase_if(changes, [](const row_change& each) { return !each.is_any(); });
-  std::ranges::stable_sort(changes, std::ranges::greater{}, [](const row_change& each) {
-    return std::tuple(each.figure(rss), each.figure(os::memory_field::size));
+  std::ranges::sort(changes, std::ranges::greater{}, [](const row_change& each) {
+    return std::tuple(each.figure(rss), each.figure(os::memory_field::size), each.after.kind,
+                      std::string_view(each.after.label));
   });
   return changes;
 }

@@ -3,7 +3,6 @@
 #include "tool/units.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -108,7 +107,9 @@ void add_working_set(std::string& text, const page_view& view, const drawing& ho
     text += fmt::format("  {:<20}{:>12}\n", "written", format_bytes(written * view.page_bytes));
   }
   auto areas = view.areas;
-  std::ranges::stable_sort(areas, std::ranges::greater{}, &page_area::referenced_bytes);
+  std::ranges::sort(areas, {}, [](const page_area& area) {
+    return std::tuple(~area.referenced_bytes, area.start);
+  });
   areas.resize(std::min(areas.size(), areas_max));
   for (const auto& area : areas) {
     if (area.referenced_bytes == 0) break;
