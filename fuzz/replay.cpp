@@ -20,7 +20,8 @@ int main(int argc, char** argv) {
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   }
   acre_test::random_source random(0);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(std::atoi(argv[1]));
+  const std::chrono::duration<double> time(std::atof(argv[1]));
+  const auto end = std::chrono::steady_clock::now() + time;
   std::size_t runs = 0;
   for (; std::chrono::steady_clock::now() < end; ++runs) {
     std::vector<std::uint8_t> bytes(random.below(2000));
