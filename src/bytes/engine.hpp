@@ -55,6 +55,16 @@ struct engine {
     return bits != 0 ? at + lowest(bits) : size_bytes;
   }
 
+  /// The same, faster where the first eight bytes decide.
+  static std::size_t common_bytes_soon(const byte_type* a, const byte_type* b,
+                                       std::size_t size_bytes) noexcept {
+    if (size_bytes >= 8 && std::endian::native == std::endian::little) {
+      const std::uint64_t difference = load_8(a) ^ load_8(b);
+      if (difference != 0) return lowest(difference) / 8;
+    }
+    return common_bytes(a, b, size_bytes);
+  }
+
   static bool is_equal(const byte_type* a, const byte_type* b, std::size_t size_bytes) noexcept {
     return common_bytes(a, b, size_bytes) == size_bytes;
   }
@@ -63,20 +73,84 @@ struct engine {
 
   /// Leaves of `bits` those positions from `at` where the whole needle is.
   static mask confirm(const byte_type* at, unsigned count, const byte_type* needle,
-                      std::size_t needle_bytes, mask bits) noexcept {
+                      std::size_t needle_bytes, std::size_t& period, mask bits) noexcept {
     constexpr unsigned few = 4;
-    if (ones(bits) <= few) {
-      mask confirmed = 0;
-      for (; bits != 0; bits &= bits - 1) {
-        if (is_equal(at + lowest(bits), needle, needle_bytes)) confirmed |= bits & (~bits + 1);
-      }
-      return confirmed;
+    if (ones(bits) > few) return confirm_many(at, count, needle, needle_bytes, period, bits);
+    mask confirmed = 0;
+    for (; bits != 0; bits &= bits - 1) {
+      if (is_equal(at + lowest(bits), needle, needle_bytes)) confirmed |= bits & (~bits + 1);
     }
-    // Many candidates: all 64 positions at once, one byte of the needle after the other.
-    for (std::size_t index = 0; index < needle_bytes && bits != 0; ++index) {
+    return confirmed;
+  }
+
+  /// The same for many candidates: all 64 positions at once, one byte of the needle after the
+  /// other; of a periodic needle only one period.
+  [[gnu::noinline]] static mask confirm_many(const byte_type* at, unsigned count,
+                                             const byte_type* needle, std::size_t needle_bytes,
+                                             std::size_t& period, mask bits) noexcept {
+    if (period == 0) period = period_of(needle, needle_bytes);
+    if (count == 64 && period <= needle_bytes / 2)
+      return bits & periodic_matches(at, needle, needle_bytes, period);
+    std::size_t index = 0;
+    for (; index + 4 <= needle_bytes && bits != 0; index += 4) {
+      const mask two = equal(at + index, count, Ops::splat(needle[index])) &
+                       equal(at + index + 1, count, Ops::splat(needle[index + 1]));
+      bits &= two & equal(at + index + 2, count, Ops::splat(needle[index + 2])) &
+              equal(at + index + 3, count, Ops::splat(needle[index + 3]));
+    }
+    for (; index < needle_bytes && bits != 0; ++index)
       bits &= equal(at + index, count, Ops::splat(needle[index]));
-    }
     return bits;
+  }
+
+  /// The smallest period of a short needle: the smallest shift at which all that overlaps is equal.
+  static std::size_t period_of(const byte_type* needle, std::size_t needle_bytes) noexcept {
+    mask starts = equal(needle, static_cast<unsigned>(needle_bytes), Ops::splat(needle[0]));
+    for (starts &= starts - 1; starts != 0; starts &= starts - 1) {
+      const unsigned shift = lowest(starts);
+      if (is_equal(needle, needle + shift, needle_bytes - shift)) return shift;
+    }
+    return needle_bytes;
+  }
+
+  /// 128 positions, as 64 are not enough for what lies up to 64 bytes ahead.
+  struct wide_mask {
+    mask low;
+    mask high;
+    [[nodiscard]] wide_mask ahead(std::size_t shift) const noexcept {
+      if (shift == 0) return *this;
+      if (shift >= 64) return {high >> (shift - 64), 0};
+      return {low >> shift | high << (64 - shift), high >> shift};
+    }
+    wide_mask operator&(const wide_mask& other) const noexcept {
+      return {low & other.low, high & other.high};
+    }
+  };
+
+  /// Where one period is, then two, four and so on, by laying the mask over itself.
+  ///
+  /// Requires: 64 positions from `at`, and `period` <= `needle_bytes` / 2.
+  static mask periodic_matches(const byte_type* at, const byte_type* needle,
+                               std::size_t needle_bytes, std::size_t period) noexcept {
+    const std::size_t rest = needle_bytes % period;
+    const std::size_t periods = needle_bytes / period;
+    wide_mask whole{~mask{0}, ~mask{0}};
+    wide_mask part = whole;
+    for (std::size_t index = 0; index < period; ++index) {
+      if (index == rest) part = whole;
+      const vector value = Ops::splat(needle[index]);
+      // Of the upper positions those that the needle at the last of the 64 reaches, and no more.
+      const auto upper = static_cast<unsigned>(needle_bytes - (index < rest ? rest : period));
+      whole = whole & wide_mask{Ops::equal(at + index, value),
+                                Ops::equal_head(at + index + 64, upper, value)};
+    }
+    std::size_t covered = 1;
+    while (covered < periods) {
+      const std::size_t more = covered < periods - covered ? covered : periods - covered;
+      whole = whole & whole.ahead(more * period);
+      covered += more;
+    }
+    return rest == 0 ? whole.low : whole.low & part.ahead(periods * period).low;
   }
 
   struct probes {
@@ -161,10 +235,10 @@ struct engine {
                                               const probes& look) noexcept {
     group found = candidates(at, plan.size_bytes, look);
     if (plan.size_bytes <= probes::all || found.is_empty()) return found;
-    found.a = confirm(at, 64, plan.data, plan.size_bytes, found.a);
-    found.b = confirm(at + 64, 64, plan.data, plan.size_bytes, found.b);
-    found.c = confirm(at + 128, 64, plan.data, plan.size_bytes, found.c);
-    found.d = confirm(at + 192, 64, plan.data, plan.size_bytes, found.d);
+    found.a = confirm(at, 64, plan.data, plan.size_bytes, plan.period_bytes, found.a);
+    found.b = confirm(at + 64, 64, plan.data, plan.size_bytes, plan.period_bytes, found.b);
+    found.c = confirm(at + 128, 64, plan.data, plan.size_bytes, plan.period_bytes, found.c);
+    found.d = confirm(at + 192, 64, plan.data, plan.size_bytes, plan.period_bytes, found.d);
     return found;
   }
 
@@ -172,7 +246,7 @@ struct engine {
                       const probes& look) noexcept {
     const mask found = candidates(at, count, plan.size_bytes, look);
     if (plan.size_bytes <= probes::all || found == 0) return found;
-    return confirm(at, count, plan.data, plan.size_bytes, found);
+    return confirm(at, count, plan.data, plan.size_bytes, plan.period_bytes, found);
   }
 
   /// What is left when fewer than 64 positions are: one block that may begin before `from`.
@@ -231,40 +305,69 @@ struct engine {
     batch.count += ones(bits);
   }
 
-  /// Drops matches that share bytes with the one before. `next` is the first position allowed.
-  static std::size_t drop_overlapping(match_batch& batch, std::size_t needle_bytes,
-                                      std::size_t next) noexcept {
-    std::size_t kept = 0;
-    for (std::size_t index = 0; index < batch.count; ++index) {
-      const std::uint32_t offset = batch.offsets[index];
-      const bool keep = batch.base + offset >= next;
-      batch.offsets[kept] = offset;
-      kept += keep ? 1U : 0U;
-      next = keep ? batch.base + offset + needle_bytes : next;
+  /// Emits only matches that share no byte with the one before. Returns: the first position allowed
+  /// next; `next` is the one until now.
+  static std::size_t emit_apart(match_batch& batch, std::size_t at, mask bits,
+                                std::size_t needle_bytes, std::size_t next) noexcept {
+    while (true) {
+      if (next >= at + 64) return next;
+      if (next > at) bits &= ~mask{0} << (next - at);
+      if (bits == 0) return next;
+      const std::size_t position = at + lowest(bits);
+      batch.offsets[batch.count++] = static_cast<std::uint32_t>(position - batch.base);
+      next = position + needle_bytes;
     }
-    batch.count = kept;
-    return next;
   }
+
+  /// Offsets in a batch are 32 bits.
+  static constexpr std::size_t batch_reach = std::size_t{1} << 31U;
+  static constexpr std::size_t fullest_batch = match_batch::capacity - group::positions;
 
   static void next_short(const needle_plan& plan, search_state& state,
                          match_batch& batch) noexcept {
-    // Offsets in a batch are 32 bits.
-    constexpr std::size_t reach = std::size_t{1} << 31U;
-    const probes look(plan);
     const std::size_t end = state.size_bytes - plan.size_bytes + 1;
-    const std::size_t from = state.position;
-    const std::size_t to = end - from > reach ? from + reach : end;
-    std::size_t at = from;
-    // The last block may begin before `from`, yet offsets must not be negative.
-    batch.base = at >= 64 ? at - 64 : 0;
+    const std::size_t to = end - state.position > batch_reach ? state.position + batch_reach : end;
+    // The last block may begin before the position, yet offsets must not be negative.
+    batch.base = state.position >= 64 ? state.position - 64 : 0;
     batch.count = 0;
-    constexpr std::size_t fullest = match_batch::capacity - group::positions;
+    state.position = plan.period_bytes < plan.size_bytes ? next_overlapping(plan, state, batch, to)
+                                                         : next_apart(plan, state, batch, to);
+  }
+
+  /// For needles that can overlap themselves. Returns: where to go on.
+  static std::size_t next_overlapping(const needle_plan& plan, const search_state& state,
+                                      match_batch& batch, std::size_t to) noexcept {
+    const probes look(plan);
+    std::size_t at = state.position;
+    std::size_t next = at;
+    for (; to - at >= group::positions && batch.count <= fullest_batch; at += group::positions) {
+      const group found = matches(state.haystack + at, plan, look);
+      if (found.is_empty()) continue;
+      next = emit_apart(batch, at, found.a, plan.size_bytes, next);
+      next = emit_apart(batch, at + 64, found.b, plan.size_bytes, next);
+      next = emit_apart(batch, at + 128, found.c, plan.size_bytes, next);
+      next = emit_apart(batch, at + 192, found.d, plan.size_bytes, next);
+    }
+    while (at < to && batch.count <= fullest_batch) {
+      const last_block last = to - at >= 64 ? last_block(at, at + 64) : last_block(at, to);
+      const mask found = matches(state.haystack + last.at, last.count, plan, look) & last.wanted;
+      next = emit_apart(batch, last.at, found, plan.size_bytes, next);
+      at = last.at + last.count;
+    }
+    return next > at ? next : at;
+  }
+
+  /// For other needles. Returns: where to go on.
+  static std::size_t next_apart(const needle_plan& plan, const search_state& state,
+                                match_batch& batch, std::size_t to) noexcept {
+    const probes look(plan);
+    std::size_t at = state.position;
     if (to - at >= 2 * group::positions) {
       const std::size_t skip = to_line(state.haystack + at, look);
       emit(batch, at, matches(state.haystack + at, 64, plan, look) & (~mask{0} >> (64 - skip)));
       at += skip;
     }
-    for (; to - at >= group::positions && batch.count <= fullest; at += group::positions) {
+    for (; to - at >= group::positions && batch.count <= fullest_batch; at += group::positions) {
       const group found = matches(state.haystack + at, plan, look);
       if (found.is_empty()) continue;
       emit(batch, at, found.a);
@@ -272,18 +375,12 @@ struct engine {
       emit(batch, at + 128, found.c);
       emit(batch, at + 192, found.d);
     }
-    for (; to - at >= 64 && batch.count <= fullest; at += 64)
-      emit(batch, at, matches(state.haystack + at, 64, plan, look));
-    if (at < to && to - at < 64 && batch.count <= fullest) {
-      const last_block last(at, to);
+    while (at < to && batch.count <= fullest_batch) {
+      const last_block last = to - at >= 64 ? last_block(at, at + 64) : last_block(at, to);
       emit(batch, last.at, matches(state.haystack + last.at, last.count, plan, look) & last.wanted);
-      at = to;
+      at = last.at + last.count;
     }
-    if (plan.overlaps_itself && batch.count != 0) {
-      const std::size_t next = drop_overlapping(batch, plan.size_bytes, from);
-      at = next > at ? next : at;
-    }
-    state.position = at;
+    return at;
   }
 
   // --- Longer needles: probes, until false candidates have cost too much; then two-way. ---
@@ -385,7 +482,7 @@ struct engine {
     std::size_t period = 1;
     while (other < size_bytes) {
       // needle[best, other) has `period`, and so has what the two suffixes have in common.
-      const std::size_t same = common_bytes(needle + best, needle + other, size_bytes - other);
+      const std::size_t same = common_bytes_soon(needle + best, needle + other, size_bytes - other);
       if (other + same == size_bytes) break;
       if ((needle[other + same] < needle[best + same]) != is_reversed) {
         other += same + 1;
@@ -430,7 +527,9 @@ struct engine {
     const std::size_t right_end =
         from + common_bytes(here + from, plan.data + from, plan.size_bytes - from);
     if (right_end < plan.size_bytes) {
-      at = {at.position + right_end - left + 1, 0};
+      // No match holds a byte that the needle does not.
+      const bool is_foreign = linear.holds[here[right_end]] == 0;
+      at = {at.position + right_end + 1 - (is_foreign ? 0 : left), 0};
       return false;
     }
     const bool is_match =
@@ -518,13 +617,16 @@ struct engine {
     const std::size_t to = haystack_bytes - needle_bytes + 1;
     if (needle_bytes <= short_needle_max) {
       // Often there are no more positions than these, or there is a match among them.
+      std::size_t period = 0;
       const unsigned count = to < 64 ? static_cast<unsigned>(to) : 64U;
       mask bits = equal(haystack, count, Ops::splat(needle[0])) &
                   equal(haystack + needle_bytes - 1, count, Ops::splat(needle[needle_bytes - 1]));
       if (bits != 0 && needle_bytes > 2)
-        bits = confirm(haystack, count, needle, needle_bytes, bits);
+        bits = confirm(haystack, count, needle, needle_bytes, period, bits);
       if (bits != 0) return lowest(bits);
       if (to <= 64) return nowhere;
+    } else if (needle[0] == haystack[0] && is_equal(haystack, needle, needle_bytes)) {
+      return 0;
     }
     return find_planned(haystack, haystack_bytes, needle, needle_bytes);
   }
@@ -540,9 +642,21 @@ struct engine {
       choose_probes(plan, haystack_bytes);
       return first_short(plan, haystack, 64, haystack_bytes - needle_bytes + 1);
     }
-    make_plan(plan, needle, needle_bytes, haystack_bytes);
+    make_plan(plan, needle, needle_bytes, haystack_bytes, false);
     search_state state;
     start_search(state, plan, haystack, haystack_bytes);
+    // A match in the first few kilobytes is found before a set of samples would be made.
+    const std::size_t to = haystack_bytes - needle_bytes + 1;
+    const std::size_t early = std::size_t{32} * needle_bytes;
+    if (to / 4 > early) {
+      const std::size_t found = first_dense(plan, state, 0, early);
+      if (found != nowhere) return found;
+      if (state.mode == search_mode::dense) {
+        state.position = early;
+        make_samples(plan);
+        if (plan.sample_bytes != 0) state.mode = search_mode::sampled;
+      }
+    }
     return next(plan, state);
   }
 
@@ -632,7 +746,7 @@ struct engine {
     return total;
   }
 
-  static constexpr kernel_table table{find, next, next_short, rfind, count, make_linear};
+  static constexpr kernel_table table{find, next, next_short, rfind, count, make_linear, period_of};
 };
 
 }  // namespace acre::bytes::detail

@@ -30,6 +30,8 @@ struct kernel_table {
                        std::size_t haystack_bytes) noexcept;
   std::size_t (*count)(const byte_type* data, std::size_t size_bytes, byte_type value) noexcept;
   void (*make_linear)(linear_plan& plan, const byte_type* needle, std::size_t size_bytes) noexcept;
+  /// Requires: 1 to `short_needle_max` bytes.
+  std::size_t (*period_of)(const byte_type* needle, std::size_t needle_bytes) noexcept;
 };
 
 /// Null where the compiler does not build for such a processor.
@@ -41,6 +43,9 @@ extern const kernel_table* const neon_kernels;
 
 /// Chooses up to eight probes among the first bytes of the needle, the rarest first.
 void choose_probes(needle_plan& plan, std::size_t haystack_bytes) noexcept;
+
+/// Makes `plan.samples`, unless the needle is too short for them.
+void make_samples(needle_plan& plan) noexcept;
 
 /// Rank of each byte among all 256 by how often it occurs; 0 is the rarest.
 extern const std::array<byte_type, 256> byte_rank;

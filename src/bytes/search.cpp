@@ -17,21 +17,56 @@ constexpr std::size_t sampled_bytes_max = 2048;
 /// Making the set costs as much as searching this many times the sample.
 constexpr std::size_t sampled_haystack_factor = 32;
 
-void make_samples(needle_plan& plan) noexcept {
-  const std::size_t bytes = std::min(plan.size_bytes, sampled_bytes_max);
-  plan.samples.fill(0);
-  for (std::size_t at = 0; at + piece_bytes <= bytes; ++at) {
-    const std::size_t bit = sample_bit(load_8(plan.data + at));
-    plan.samples[bit / 64] |= std::uint64_t{1} << (bit % 64);
+/// Probes at both ends and in between, whatever the bytes. Needles of up to 8 bytes are covered
+/// whole.
+void spread_probes(needle_plan& plan) noexcept {
+  const auto last = static_cast<std::uint32_t>(plan.size_bytes - 1);
+  const std::uint32_t step = std::max(last / 7, 1U);
+  plan.probes[0] = {0, plan.data[0]};
+  plan.probes[1] = {last, plan.data[last]};
+  for (std::uint32_t index = 2; index < 8; ++index) {
+    const std::uint32_t offset = std::min((index - 1) * step, last);
+    plan.probes[index] = {offset, plan.data[offset]};
   }
-  plan.sample_bytes = static_cast<std::uint32_t>(bytes);
 }
 
-bool overlaps_itself(const byte_type* needle, std::size_t size_bytes) noexcept {
-  for (std::size_t at = 1; at < size_bytes; ++at) {
-    if (std::memcmp(needle, needle + at, size_bytes - at) == 0) return true;
+/// Moves the least from `first` on to `first`.
+template <std::size_t Size>
+void least_to(std::array<std::uint32_t, Size>& values, std::size_t first) noexcept {
+  for (std::size_t index = first + 1; index < Size; ++index) {
+    const std::uint32_t less = std::min(values[first], values[index]);
+    values[index] = std::max(values[first], values[index]);
+    values[first] = less;
   }
-  return false;
+}
+
+/// Probes at rare bytes, the two rarest first.
+void rank_probes(needle_plan& plan, std::size_t haystack_bytes) noexcept {
+  // A look at a byte of the needle costs about as much as a search of 25 bytes.
+  const std::size_t wanted =
+      std::clamp(haystack_bytes / 256, std::size_t{16}, std::size_t{1} << 20U);
+  const std::size_t looked_at = std::min(plan.size_bytes, wanted);
+  const auto candidate = [&](std::size_t at) {
+    const auto rank = static_cast<std::uint32_t>(byte_rank[plan.data[at]]);
+    return rank << 24U | static_cast<std::uint32_t>(at);
+  };
+  // The best of each residue class modulo 8: eight different offsets without a branch.
+  std::array<std::uint32_t, 8> best;
+  best.fill(UINT32_MAX);
+  std::size_t at = 0;
+  for (; at + 8 <= looked_at; at += 8) {
+    for (std::size_t index = 0; index < 8; ++index)
+      best[index] = std::min(best[index], candidate(at + index));
+  }
+  for (; at < looked_at; ++at)
+    best[at % 8] = std::min(best[at % 8], candidate(at));
+  least_to(best, 0);
+  least_to(best, 1);
+  for (std::size_t index = 0; index < best.size(); ++index) {
+    const std::uint32_t chosen = best[std::min(index, plan.size_bytes - 1)];
+    const std::uint32_t offset = chosen & 0xff'ffffU;
+    plan.probes[index] = {offset, plan.data[offset]};
+  }
 }
 
 /// Matches of one byte, as many as the batch holds.
@@ -66,44 +101,36 @@ void next_long(const needle_plan& plan, search_state& state, match_batch& batch)
 
 }  // namespace
 
-void choose_probes(needle_plan& plan, std::size_t haystack_bytes) noexcept {
-  const std::size_t size_bytes = plan.size_bytes;
-  // A look at a byte of the needle costs about as much as a search of 50 bytes.
-  const std::size_t wanted =
-      std::clamp(haystack_bytes / 128, std::size_t{16}, std::size_t{1} << 20U);
-  const std::size_t looked_at = std::min(size_bytes, wanted);
-  // The best of each residue class modulo 8: eight different offsets without a branch.
-  std::array<std::uint32_t, 8> best;
-  best.fill(UINT32_MAX);
-  const auto consider = [&](std::size_t at) {
-    const auto rank = static_cast<std::uint32_t>(byte_rank[plan.data[at]]);
-    const std::uint32_t candidate = rank << 24U | static_cast<std::uint32_t>(at);
-    best[at % 8] = std::min(best[at % 8], candidate);
-  };
-  std::size_t at = 0;
-  for (; at + 8 <= looked_at; at += 8) {
-    for (std::size_t index = 0; index < 8; ++index)
-      consider(at + index);
+void make_samples(needle_plan& plan) noexcept {
+  if (plan.size_bytes < sampled_needle_min) return;
+  const std::size_t bytes = std::min(plan.size_bytes, sampled_bytes_max);
+  plan.samples.fill(0);
+  for (std::size_t at = 0; at + piece_bytes <= bytes; ++at) {
+    const std::size_t bit = sample_bit(load_8(plan.data + at));
+    plan.samples[bit / 64] |= std::uint64_t{1} << (bit % 64);
   }
-  for (; at < looked_at; ++at)
-    consider(at);
-  std::sort(best.begin(), best.end());
-  for (std::size_t index = 0; index < best.size(); ++index) {
-    const std::uint32_t chosen = best[std::min(index, size_bytes - 1)];
-    const std::uint32_t offset = chosen & 0xff'ffffU;
-    plan.probes[index] = {offset, plan.data[offset]};
+  plan.sample_bytes = static_cast<std::uint32_t>(bytes);
+}
+
+void choose_probes(needle_plan& plan, std::size_t haystack_bytes) noexcept {
+  // Ranking bytes takes as long as a search of about a kilobyte.
+  constexpr std::size_t worth_ranking = 1536;
+  if (haystack_bytes - plan.size_bytes < worth_ranking) {
+    spread_probes(plan);
+  } else {
+    rank_probes(plan, haystack_bytes);
   }
 }
 
 void make_plan(needle_plan& plan, const byte_type* needle, std::size_t size_bytes,
-               std::size_t haystack_bytes) noexcept {
+               std::size_t haystack_bytes, bool wants_samples) noexcept {
   plan.data = needle;
   plan.size_bytes = size_bytes;
   if (size_bytes < 2) return;
   choose_probes(plan, haystack_bytes);
   if (size_bytes <= short_needle_max) {
-    plan.overlaps_itself = overlaps_itself(needle, size_bytes);
-  } else if (size_bytes >= sampled_needle_min &&
+    plan.period_bytes = kernels().period_of(needle, size_bytes);
+  } else if (wants_samples &&
              haystack_bytes / sampled_haystack_factor >= std::min(size_bytes, sampled_bytes_max)) {
     make_samples(plan);
   }
@@ -157,7 +184,8 @@ std::size_t rfind(const byte_type* haystack, std::size_t haystack_bytes, const b
   needle_plan plan;
   plan.data = needle;
   plan.size_bytes = needle_bytes;
-  if (needle_bytes >= 2) choose_probes(plan, haystack_bytes);
+  if (needle_bytes >= 2 && needle_bytes <= haystack_bytes)
+    make_plan(plan, needle, needle_bytes, haystack_bytes, false);
   return rfind(haystack, haystack_bytes, plan);
 }
 

@@ -16,8 +16,8 @@ inline constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
 
 /// One byte of the needle that is compared at 64 positions at a time.
 struct probe {
-  std::uint32_t offset = 0;  ///< its place in the needle
-  byte_type value = 0;
+  std::uint32_t offset;  ///< its place in the needle
+  byte_type value;
 };
 
 /// A needle cut for the two-way search of Crochemore and Perrin (Journal of the ACM 38, 1991): the
@@ -25,19 +25,21 @@ struct probe {
 /// much as was read.
 struct linear_plan {
   std::size_t left_bytes = 0;
-  std::size_t shift_bytes =
-      0;  ///< after the right part matched: the needle's period, or a safe lower bound
-  bool is_periodic =
-      false;  ///< `shift_bytes` is the period, so what matched need not be read again
-  std::array<byte_type, 256> holds{};  ///< 1 for each byte that the needle holds
+  /// After the right part matched: the needle's period, or a lower bound of it.
+  std::size_t shift_bytes = 0;
+  /// `shift_bytes` is the period, so what matched need not be read again.
+  bool is_periodic = false;
+  std::array<byte_type, 256> holds;  ///< 1 for each byte that the needle holds
 };
 
 /// What is worth knowing about a needle before a search. It does not own the needle.
 struct needle_plan {
   const byte_type* data = nullptr;
   std::size_t size_bytes = 0;
-  std::array<probe, 8> probes{};  ///< the rarest first; the last is repeated for shorter needles
-  bool overlaps_itself = false;   ///< two matches may share bytes; known only for short needles
+  std::array<probe, 8> probes;  ///< the best first; needles of fewer bytes repeat some
+  /// Of short needles; less than the size: matches can overlap. 0: found when it is needed, in a
+  /// plan that serves one search only.
+  mutable std::size_t period_bytes = 0;
   const linear_plan* linear = nullptr;  ///< when made beforehand
   /// A set, by hash, of the 8-byte pieces of the needle's first `sample_bytes`; 0: not made.
   std::uint32_t sample_bytes = 0;
@@ -59,7 +61,7 @@ struct search_state {
   std::size_t start = 0;  ///< where the search began; its costs are measured against the way made
   std::size_t work = 0;   ///< what false candidates have cost, about a quarter nanosecond each
   search_mode mode = search_mode::dense;
-  linear_plan own_linear{};  ///< made when it is needed and the plan has none
+  linear_plan own_linear;  ///< made when it is needed and the plan has none
   const linear_plan* linear = nullptr;
 };
 
@@ -72,9 +74,10 @@ struct match_batch {
   std::array<std::uint32_t, capacity + 80> offsets;
 };
 
-/// Requires: `needle` lives as long as the plan. `haystack_bytes` says how much effort pays.
+/// Requires: `needle` lives as long as the plan. `haystack_bytes` says how much effort pays;
+/// samples are made only if they do and are wanted.
 ACRE_API void make_plan(needle_plan& plan, const byte_type* needle, std::size_t size_bytes,
-                        std::size_t haystack_bytes) noexcept;
+                        std::size_t haystack_bytes, bool wants_samples = true) noexcept;
 /// Starts a search; `plan` and `haystack` must outlive it.
 ACRE_API void start_search(search_state& state, const needle_plan& plan, const byte_type* haystack,
                            std::size_t size_bytes) noexcept;

@@ -29,11 +29,8 @@ void store(byte_type* to, Word value) noexcept {
   std::memcpy(to, &value, sizeof value);
 }
 
-/// 16 bytes that the compiler keeps in one register where it has such.
-struct block_16 {
-  std::uint64_t low;
-  std::uint64_t high;
-};
+/// 16 bytes in one register, where the processor has such.
+using block_16 = byte_type __attribute__((vector_size(16)));
 
 /// Moves `size_bytes`, from sizeof(Word) to twice that; all is loaded before anything is stored, so
 /// the ranges may overlap.
@@ -52,7 +49,7 @@ inline void move_small(byte_type* to, const byte_type* from, std::size_t size_by
     block_16 high;
   };
   if (size_bytes >= 16) {
-    if (size_bytes >= 32) return move_ends<block_32>(to, from, size_bytes);
+    if (size_bytes > 32) return move_ends<block_32>(to, from, size_bytes);
     return move_ends<block_16>(to, from, size_bytes);
   }
   if (size_bytes >= 8) return move_ends<std::uint64_t>(to, from, size_bytes);
@@ -105,6 +102,43 @@ inline bool equal_small(const byte_type* a, const byte_type* b, std::size_t size
   for (std::size_t at = 0; at < size_bytes; ++at)
     difference |= static_cast<std::uint32_t>(a[at] ^ b[at]);
   return difference == 0;
+}
+
+/// A word whose order as a number is that of its bytes.
+template <class Word>
+Word load_ordered(const byte_type* from) noexcept {
+  const Word value = load<Word>(from);
+  if constexpr (std::endian::native == std::endian::big) return value;
+  return sizeof(Word) == 8
+             ? static_cast<Word>(__builtin_bswap64(value))
+             : static_cast<Word>(__builtin_bswap32(static_cast<std::uint32_t>(value)));
+}
+
+template <class Word>
+int compare_words(const byte_type* a, const byte_type* b) noexcept {
+  const Word first = load_ordered<Word>(a);
+  const Word second = load_ordered<Word>(b);
+  return first < second ? -1 : static_cast<int>(first > second);
+}
+
+/// The order of both by words from the front; the last word ends with the range, and what it shares
+/// with the one before is equal by then.
+template <class Word>
+int compare_by(const byte_type* a, const byte_type* b, std::size_t size_bytes) noexcept {
+  for (std::size_t at = 0; at + sizeof(Word) < size_bytes; at += sizeof(Word)) {
+    if (load<Word>(a + at) != load<Word>(b + at)) return compare_words<Word>(a + at, b + at);
+  }
+  return compare_words<Word>(a + size_bytes - sizeof(Word), b + size_bytes - sizeof(Word));
+}
+
+/// Requires: `size_bytes` <= `small_bytes_max`.
+inline int compare_small(const byte_type* a, const byte_type* b, std::size_t size_bytes) noexcept {
+  if (size_bytes >= 8) return compare_by<std::uint64_t>(a, b, size_bytes);
+  if (size_bytes >= 4) return compare_by<std::uint32_t>(a, b, size_bytes);
+  for (std::size_t at = 0; at < size_bytes; ++at) {
+    if (a[at] != b[at]) return a[at] < b[at] ? -1 : 1;
+  }
+  return 0;
 }
 
 /// Returns: the position of the first `value`, or `nowhere`.
