@@ -1,5 +1,6 @@
 // Policies and placement on the real kernel, with one node or, in the guest, with several; and a
 // kernel that refuses. Suites named numa_nodes need two nodes at least.
+#include <acre/os/mapping.hpp>
 #include <acre/os/numa_placement.hpp>
 #include <acre/os/numa_policy.hpp>
 
@@ -347,6 +348,21 @@ TEST(numa_nodes, take_present_pages_when_a_policy_moves_them) {
   ASSERT_TRUE(set_range_policy(memory.bytes(), {other}, existing_pages::must_move));
   EXPECT_EQ(placement::of(memory.bytes())->fraction_as_asked(other, topology), 1.0);
   EXPECT_TRUE(memory.is_touched());
+}
+
+TEST(numa_nodes, take_reserved_huge_pages_where_they_are_bound) {
+  NEEDS_NODES(topology, 2U);
+  constexpr std::size_t huge_bytes = 2U << 20U;
+  for (const unsigned node : topology.with_memory()) {
+    auto made =
+        acre::os::mapping::anonymous(huge_bytes, {.pages = acre::os::page_kind::huge_2_mib});
+    if (!made) GTEST_SKIP() << made.error().message();
+    ASSERT_TRUE(set_range_policy(made->bytes(), {numa_policy::bind({node})}));
+    made->data()[0] = std::byte{1};
+    const auto where = placement::of(made->bytes());
+    ASSERT_TRUE(where);
+    EXPECT_EQ(where->on(node), huge_bytes / page_bytes) << "node " << node;
+  }
 }
 
 TEST(numa_nodes, follow_preferences_and_homes) {
