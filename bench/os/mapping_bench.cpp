@@ -103,11 +103,15 @@ mapping touched(std::size_t size_bytes) {
   return made;
 }
 
-/// Guards every second page of a touched mapping in both ways.
-void guards(const sizes& how) {
+/// Guards every second page in both ways: of a new mapping, or of one that is in memory, whose
+/// pages a marker gives back.
+void guards(const sizes& how, bool in_memory, const char* what) {
   const std::size_t page = page_size();
   const auto second_page = [page](std::size_t i) {
     return byte_range{.offset_bytes = 2 * i * page, .size_bytes = page};
+  };
+  const auto make = [in_memory, size_bytes = 2 * guard_count * page] {
+    return in_memory ? touched(size_bytes) : acre::or_throw(mapping::anonymous(size_bytes));
   };
   mapping probe = touched(page);
   if (probe.guard({}) != guard_kind::marker) {
@@ -115,9 +119,9 @@ void guards(const sizes& how) {
     return;
   }
   row(
-      "guard 1024 places: mprotect, guard()", "ns", how.guard_turns, guard_count,
+      what, "ns", how.guard_turns, guard_count,
       [&] {
-        mapping made = touched(2 * guard_count * page);
+        mapping made = make();
         return nanoseconds([&] {
           for (std::size_t i = 0; i < guard_count; ++i) {
             if (!made.protect(page_access::none, second_page(i))) std::abort();
@@ -125,7 +129,7 @@ void guards(const sizes& how) {
         });
       },
       [&] {
-        mapping made = touched(2 * guard_count * page);
+        mapping made = make();
         return nanoseconds([&] {
           for (std::size_t i = 0; i < guard_count; ++i) {
             if (made.guard(second_page(i)) != guard_kind::marker) std::abort();
@@ -214,7 +218,8 @@ int main(int argc, char** argv) {
   std::printf("%-44s %12s %12s\n", "", "without", "with Acre");
   create_and_destroy(how, 4096, "create and destroy 4 KiB: mmap, mapping");
   create_and_destroy(how, 64 * 1024, "create and destroy 64 KiB: mmap, mapping");
-  guards(how);
+  guards(how, false, "guard 1024 new places: mprotect, guard()");
+  guards(how, true, "guard 1024 used places: mprotect, guard()");
   resizing(how);
   guarded_copies(how, 64, "copy 64 B: memcpy, guarded_copy()");
   guarded_copies(how, 4096, "copy 4 KiB: memcpy, guarded_copy()");
