@@ -51,7 +51,7 @@ inline constexpr std::array<option_info, static_cast<std::size_t>(option_id::cou
     {option_id::background, "background", option_kind::boolean, 1, 0, 1, "",
      "Whether a thread may run, while there is something to purge, to give memory back when the "
      "program is idle."},
-    {option_id::thp, "thp", option_kind::choice, 1, 0, 2, "never|large|always",
+    {option_id::thp, "thp", option_kind::choice, 0, 0, 2, "never|large|always",
      "Which memory is advised for transparent huge pages: none, blocks of 8 to 64 MiB, or all "
      "blocks from 8 MiB."},
     {option_id::on_misuse, "on_misuse", option_kind::choice, 0, 0, 1, "abort|report",

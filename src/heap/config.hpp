@@ -18,7 +18,7 @@ struct settings {
   std::atomic<std::size_t> memory_limit_bytes{0};  ///< 0: none
   std::atomic<bool> background{true};
   std::atomic<bool> abort_on_misuse{true};
-  std::atomic<huge_policy> huge{huge_policy::large};
+  std::atomic<huge_policy> huge{huge_policy::never};
 };
 
 inline constinit settings config;

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 
 namespace acre::heaps {
 
@@ -96,14 +97,9 @@ std::size_t large_bytes(const void* block) noexcept {
 
 namespace {
 
-/// The kernel never joins moved pages with their neighbours again, and a process may have 65530
-/// mappings: each move may cost three for ever, so there is an end to them, and then blocks are
-/// copied.
-constinit std::atomic<int> moves_left{4096};
-
 /// Moves the pages to a place with room to grow again. Null when that cannot be done.
 void* move_large(run_index run, std::size_t count) noexcept {
-  if (moves_left.load(std::memory_order_relaxed) <= 0) return nullptr;
+  if (!may_move_pages()) return nullptr;
   const std::size_t old_count = space.runs[run].pages;
   const std::size_t old_page = space.runs[run].page;
   // Ask for half as much again and give it back at once: free pages follow the block for its next
@@ -126,7 +122,7 @@ void* move_large(run_index run, std::size_t count) noexcept {
     process_pages.release_clean(grant.run);
     return nullptr;
   }
-  moves_left.fetch_sub(1, std::memory_order_relaxed);
+  note_move();
   space.owner[page] = space.owner[old_page];
   space.owner[old_page] = nullptr;
   process_pages.release_clean(run);
@@ -134,6 +130,22 @@ void* move_large(run_index run, std::size_t count) noexcept {
 }
 
 }  // namespace
+
+/// Copies into free pages that are resident. The growth of a block that is moved instead has to be
+/// faulted in, a third of its pages in a vector that grows by half, and one fault costs as much as
+/// copying several pages. Null when there is no such run.
+void* copy_to_dirty(run_index run, std::size_t count) noexcept {
+  const page_grant grant =
+      process_pages.allocate({.pages = count, .source = page_source::dirty_only});
+  if (grant.run == 0) return nullptr;
+  const page_run& old = space.runs[run];
+  const std::size_t page = space.runs[grant.run].page;
+  std::memcpy(space.address_of(page), space.address_of(old.page), old.pages * page_bytes);
+  space.owner[page] = space.owner[old.page];
+  space.owner[old.page] = nullptr;
+  process_pages.release(run);
+  return space.address_of(page);
+}
 
 void* resize_large(void* block, std::size_t size_bytes) noexcept {
   if (size_bytes > PTRDIFF_MAX) return nullptr;
@@ -159,7 +171,8 @@ void* resize_large(void* block, std::size_t size_bytes) noexcept {
   return_pages(owner, more);
   // The pages of a heap object are on its list by run, which a move would change.
   if (old_count < move_pages_min || owner.kind == body_kind::object) return nullptr;
-  void* const moved = move_large(run, count);
+  void* moved = copy_to_dirty(run, count);
+  if (moved == nullptr) moved = move_large(run, count);
   if (moved == nullptr) return nullptr;
   // While a fork is pending the place stays as roomy as it was asked for. No limit: not an object.
   const std::size_t gained = space.runs[run_at(moved)].pages - old_count;

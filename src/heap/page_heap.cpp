@@ -8,6 +8,7 @@
 #include "os/memory.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace acre::heaps {
 
@@ -223,14 +224,20 @@ bool page_heap::within_limit_reused(std::size_t new_live_pages) noexcept {
   return limit == 0 || live_ + new_live_pages <= limit;
 }
 
+/// Whether dirty pages go back to the kernel before `growth` pages become resident.
+bool page_heap::would_purge(std::size_t growth) noexcept {
+  const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
+  return dirty > dirty_allowance() && live_ + dirty + growth > resident_peak_;
+}
+
 /// Called before `clean_pages` become resident: the one place where growth is paid for.
 bool page_heap::make_room(std::size_t clean_pages, std::size_t replaced_pages) noexcept {
   const std::size_t growth = clean_pages > replaced_pages ? clean_pages - replaced_pages : 0;
   if (!within_limit(growth)) return false;
-  const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
-  const std::size_t allowance = dirty_allowance();
-  if (dirty > allowance && live_ + dirty + growth > resident_peak_)
-    purge_locked(std::min(std::max(growth, growth_step_pages), dirty - allowance));
+  if (would_purge(growth)) {
+    const std::size_t unneeded = dirty_.load(std::memory_order_relaxed) - dirty_allowance();
+    purge_locked(std::min(std::max(growth, growth_step_pages), unneeded));
+  }
   return true;
 }
 
@@ -260,17 +267,58 @@ page_grant page_heap::finish(run_index run, const page_request& request, bool ze
 
 page_grant page_heap::take(const page_request& request) noexcept {
   run_index run = 0;
-  if (request.source == page_source::any) {
+  if (request.source != page_source::clean_only) {
     // Dirty pages count towards the limit already.
     if (within_limit_reused(request.pages)) run = take_free(run_state::dirty, request);
+    if (run == 0 && request.source == page_source::dirty_only) return {};
     if (run == 0 && request.pages >= growth_step_pages && request.alignment_pages == 1)
       run = take_mixed(request);
     if (run != 0) return finish(run, request, false);
   }
-  if (!make_room(request.pages, request.replaced_pages)) return {};
-  run = take_free(run_state::clean, request);
+  return take_clean(request);
+}
+
+/// Pages that are not resident. A long request that would have dirty pages purged takes these over
+/// instead: moving a page costs a small part of giving it back and having another one faulted in.
+page_grant page_heap::take_clean(const page_request& request) noexcept {
+  const bool moves = request.source == page_source::any && request.pages >= moved_pages_min &&
+                     would_purge(request.pages);
+  if (!moves && !make_room(request.pages, request.replaced_pages)) return {};
+  run_index run = take_free(run_state::clean, request);
   if (run == 0) run = take_frontier(request);
-  return run != 0 ? finish(run, request, true) : page_grant{};
+  if (run == 0) return {};
+  if (!moves) return finish(run, request, true);
+  const std::size_t moved = fill_by_moving(space.runs[run].page, request.pages);
+  live_ += moved;
+  const bool room = make_room(request.pages - moved, request.replaced_pages);
+  live_ -= moved;
+  if (room) return finish(run, request, moved == 0);
+  insert_free(run, moved == 0 ? run_state::clean : run_state::dirty);
+  return {};
+}
+
+/// Moves long dirty runs to clean pages that are on no list, from their front; returns how many.
+std::size_t page_heap::fill_by_moving(std::size_t page, std::size_t pages) noexcept {
+  std::size_t filled = 0;
+  while (may_move_pages() && !purge_refused_) {
+    const std::size_t wanted = pages - filled;
+    if (wanted < moved_pages_min) break;
+    const run_index dirty = largest_dirty(wanted);
+    if (dirty == 0) break;
+    const std::size_t count = space.runs[dirty].pages;
+    // Locked pages cannot be given back, and what is mapped in their place is filled at once.
+    if (filled == 0)
+      purge_refused_ = !os::purge(space.address_of(space.runs[dirty].page), page_bytes);
+    std::byte* const target = space.address_of(page + filled);
+    const bool moved =
+        count >= moved_pages_min && !purge_refused_ &&
+        os::move_pages(space.address_of(space.runs[dirty].page), target, count * page_bytes);
+    insert_free(dirty, moved ? run_state::clean : run_state::dirty);
+    if (!moved) break;
+    note_move();
+    filled += count;
+  }
+  return filled;
 }
 
 page_grant page_heap::allocate(const page_request& request) noexcept {
@@ -366,9 +414,17 @@ run_index page_heap::take_mixed(const page_request& request) noexcept {
         // count as live meanwhile, or growth would be judged too small.
         const run_index stop = neighbour_after(space.runs[last]);
         std::size_t dirty_taken = 0;
+        struct part {
+          std::size_t page, pages;
+        };
+        std::array<part, 8> clean_parts{};
+        std::size_t part_count = 0;
         for (run_index i = first; i != stop;) {
           const run_index next = neighbour_after(space.runs[i]);
-          if (state_of(space.runs[i]) == run_state::dirty) dirty_taken += space.runs[i].pages;
+          if (state_of(space.runs[i]) == run_state::dirty)
+            dirty_taken += space.runs[i].pages;
+          else if (part_count < clean_parts.size())
+            clean_parts[part_count++] = {space.runs[i].page, space.runs[i].pages};
           unlink(i);
           if (i != first) {
             space.runs[first].pages += space.runs[i].pages;
@@ -380,6 +436,13 @@ run_index page_heap::take_mixed(const page_request& request) noexcept {
         set_state(space.runs[first], run_state::held);
         mark_ends(first);
         live_ += dirty_taken;
+        for (const part& p : std::span(clean_parts).first(part_count)) {
+          if (!would_purge(clean)) break;
+          const std::size_t moved = fill_by_moving(p.page, std::min(p.pages, clean));
+          dirty_taken += moved;
+          live_ += moved;
+          clean -= moved;
+        }
         const bool room = make_room(clean, request.replaced_pages);
         live_ -= dirty_taken;
         if (!room) {

@@ -24,6 +24,7 @@ namespace acre::heaps {
 enum class page_source : std::uint8_t {
   any,         ///< dirty first
   clean_only,  ///< pages that read as zero and take no memory yet
+  dirty_only,  ///< resident pages in one run
 };
 
 struct page_request {
@@ -42,6 +43,20 @@ struct page_grant {
 struct page_counts {
   std::size_t live = 0, dirty = 0, frontier = 0, runs = 0, peak = 0;
 };
+
+/// The kernel does not join moved pages with their neighbours again, and a process may have 65530
+/// mappings. A move makes up to three and undoes those that lay at its target, so most programs
+/// settle at a few hundred; but none may run out. Hence a budget, relaxed, that the purging thread
+/// renews after it has counted.
+inline constexpr int moves_most = 4096;
+inline constinit std::atomic<int> moves_left{moves_most};
+[[nodiscard]] inline bool may_move_pages() noexcept {
+  return moves_left.load(std::memory_order_relaxed) > 0;
+}
+inline void note_move() noexcept {
+  moves_left.fetch_sub(1, std::memory_order_relaxed);
+}
+void renew_moves() noexcept;
 
 class page_heap {
  public:
@@ -103,6 +118,7 @@ class page_heap {
   static constexpr unsigned bin_count = exact_bins + 24 * bins_per_doubling;
   static constexpr unsigned word_count = bin_count / 64;
   static constexpr std::size_t growth_step_pages = 64;
+  static constexpr std::size_t moved_pages_min = 64;  ///< fewer are not worth a mapping
   /// Pages of address space that other threads may take without the lock while a fork is pending.
   static constexpr std::size_t fork_lane_pages = 16384;
 
@@ -138,11 +154,14 @@ class page_heap {
   run_index best_fit(free_lists& lists, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index take_free(run_state kind, const page_request& request) noexcept ACRE_REQUIRES(lock_);
   run_index take_mixed(const page_request& request) noexcept ACRE_REQUIRES(lock_);
+  page_grant take_clean(const page_request& request) noexcept ACRE_REQUIRES(lock_);
+  std::size_t fill_by_moving(std::size_t page, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index take_frontier(const page_request& request) noexcept ACRE_REQUIRES(lock_);
   run_index trim_to(run_index run, const page_request& request, run_state rest) noexcept
       ACRE_REQUIRES(lock_);
   page_grant finish(run_index run, const page_request& request, bool zero) noexcept
       ACRE_REQUIRES(lock_);
+  [[nodiscard]] bool would_purge(std::size_t growth) noexcept ACRE_REQUIRES(lock_);
   [[nodiscard]] bool make_room(std::size_t clean_pages, std::size_t replaced_pages) noexcept
       ACRE_REQUIRES(lock_);
   [[nodiscard]] bool within_limit(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);

@@ -167,6 +167,15 @@ void page_heap::shrink_table() noexcept {
   if (keep < end) (void)os::purge(table + keep, end - keep);
 }
 
+/// Leaves three quarters of the mappings that a process may have to the program.
+void renew_moves() noexcept {
+  constexpr std::size_t mappings_most = 16384;
+  if (moves_left.load(std::memory_order_relaxed) > moves_most / 2) return;
+  const std::size_t count = std::min(os::mapping_count(), mappings_most);
+  moves_left.store(std::min(static_cast<int>(mappings_most - count) / 3, moves_most),
+                   std::memory_order_relaxed);
+}
+
 std::size_t page_heap::purge_unneeded(os::lock& gate) noexcept {
   enter(&gate);
   take_lost_runs();

@@ -3,8 +3,11 @@
 #include "os/syscall.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <cstdint>
 
+#include <fcntl.h>
 #include <linux/mman.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -78,10 +81,55 @@ bool purge(std::byte* address, std::size_t size_bytes) noexcept {
       raw_syscall(SYS_madvise, as_long(address), static_cast<long>(size_bytes), MADV_DONTNEED));
 }
 
+namespace {
+
+/// Whether mappings are charged in full (vm.overcommit_memory is 2). Read once.
+bool strict_overcommit() noexcept {
+  static constinit std::atomic<int> known{0};  // 0: not read yet, 1: no, 2: yes. Relaxed: a cache.
+  if (const int answer = known.load(std::memory_order_relaxed); answer != 0) return answer == 2;
+  const long file = raw_syscall(SYS_openat, AT_FDCWD, as_long("/proc/sys/vm/overcommit_memory"),
+                                O_RDONLY | O_CLOEXEC);
+  char mode = '2';
+  if (!failed(file)) {
+    if (raw_syscall(SYS_read, file, as_long(&mode), 1) != 1) mode = '2';
+    raw_syscall(SYS_close, file);
+  }
+  known.store(mode == '2' ? 2 : 1, std::memory_order_relaxed);
+  return mode == '2';
+}
+
+}  // namespace
+
 bool move_pages(std::byte* source, std::byte* target, std::size_t size_bytes) noexcept {
+  // The kernel unmaps the target before it looks whether the limits allow the move. Where they may
+  // not, a refusal would leave a hole.
+  if (address_space_limit() != SIZE_MAX || strict_overcommit()) return false;
   const auto size = static_cast<long>(size_bytes);
-  return !failed(raw_syscall(SYS_mremap, as_long(source), size, size,
-                             MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, as_long(target)));
+  if (failed(raw_syscall(SYS_mremap, as_long(source), size, size,
+                         MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, as_long(target))))
+    return false;
+  // What is left behind keeps the marks of its past, which stop the kernel from joining it with its
+  // neighbours; a fresh mapping has none.
+  raw_syscall(SYS_mmap, as_long(source), size, PROT_READ | PROT_WRITE, anonymous | MAP_FIXED, -1,
+              0);
+  return true;
+}
+
+std::size_t mapping_count() noexcept {
+  const long file =
+      raw_syscall(SYS_openat, AT_FDCWD, as_long("/proc/self/maps"), O_RDONLY | O_CLOEXEC);
+  if (failed(file)) return SIZE_MAX;
+  std::size_t lines = 0;
+  char text[4096];
+  for (;;) {
+    const long length = raw_syscall(SYS_read, file, as_long(text), sizeof text);
+    if (length == -EINTR) continue;
+    if (failed(length)) lines = SIZE_MAX;
+    if (length <= 0) break;
+    lines += static_cast<std::size_t>(std::count(text, text + length, '\n'));
+  }
+  raw_syscall(SYS_close, file);
+  return lines;
 }
 
 void advise_huge(std::byte* address, std::size_t size_bytes) noexcept {

@@ -26,9 +26,13 @@ void unmap(std::byte* address, std::size_t size_bytes) noexcept;
 [[nodiscard]] bool purge(std::byte* address, std::size_t size_bytes) noexcept;
 
 /// Moves pages to `target`, which must be mapped and is replaced; `source` stays mapped and reads
-/// as zero (mremap with MREMAP_DONTUNMAP, Linux 5.7). False when refused: nothing has moved.
+/// as zero (mremap with MREMAP_DONTUNMAP, Linux 5.7). False when refused: nothing has moved. Always
+/// refused under a limit of address space or data, and under strict overcommit.
 [[nodiscard]] bool move_pages(std::byte* source, std::byte* target,
                               std::size_t size_bytes) noexcept;
+
+/// How many mappings the process has; SIZE_MAX when that cannot be known. Reads /proc/self/maps.
+[[nodiscard]] std::size_t mapping_count() noexcept;
 
 /// Asks for transparent huge pages; only advice.
 void advise_huge(std::byte* address, std::size_t size_bytes) noexcept;

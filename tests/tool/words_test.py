@@ -91,7 +91,7 @@ class Options(ToolCase):
     def test_lists_each_with_default_range_and_help(self):
         text = self.acre("options").stdout
         self.assertRegex(text, r"\npurge_delay_ms +[0-9]+ +a number from -1 to 3600000\n    \w")
-        self.assertRegex(text, r"\nthp +large +one of never, large, always\n    \w")
+        self.assertRegex(text, r"\nthp +never +one of never, large, always\n    \w")
         self.assertLessEqual(max(map(len, text.splitlines())), 80)
 
     def test_lists_the_same_as_json(self):
@@ -103,7 +103,7 @@ class Options(ToolCase):
             self.assertIn(row["kind"], ("boolean", "bytes", "milliseconds", "choice", "text"))
             self.assertTrue(row["help"].endswith("."))
         thp = next(row for row in rows if row["name"] == "thp")
-        self.assertEqual((thp["default"], thp["choices"]), ("large", ["never", "large", "always"]))
+        self.assertEqual((thp["default"], thp["choices"]), ("never", ["never", "large", "always"]))
 
 
 if __name__ == "__main__":
