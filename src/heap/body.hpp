@@ -27,30 +27,37 @@
 namespace acre::heaps {
 
 struct alignas(128) bin {
-  void** top;                ///< the next block is *top, if top != base
-  void** end;                ///< the last slot there is
-  std::int32_t grant;        ///< allocations until the slow path must look; see above
-  std::uint32_t slab_pages;  ///< pages of the class's slabs; guarded by the heap's lock
-  std::uint64_t granted;     ///< allocations granted since the start, with those left in `grant`
+  void** top;          ///< the next block is *top, if top != base
+  void** end;          ///< the last slot there is
+  std::int32_t grant;  ///< allocations until the slow path must look; see above
+  std::uint32_t seen_count;
+  std::uint64_t granted;  ///< allocations granted since the start, with those left in `grant`
   void** base;
-  run_index partial;         ///< first of the slabs with free slots; guarded by the heap's lock
   std::uint16_t pressure;    ///< refills and flushes since the bin was set up or found idle
   std::uint8_t low;          ///< a stack of at most so many is refilled when its grant ends
   bool busy;                 ///< pressure has shown that more blocks are worth caching
   std::uint64_t seen_bytes;  ///< sum of the sizes asked for on the slow path
-  std::uint32_t seen_count;
-  std::uint32_t stamp;  ///< how much the bin had been used when the sweep last came by
+  std::uint32_t stamp;       ///< how much the bin had been used when the sweep last came by
   void* first[8];
 };
 static_assert(sizeof(bin) == 128);
+
+/// A size class's slabs in one heap. Apart from the bin, whose cache lines the owner's fast path
+/// writes: this is written by whoever brings blocks back. Guarded by: the heap's lock.
+struct class_slabs {
+  run_index partial;    ///< first of the slabs with free slots
+  std::uint32_t pages;  ///< of all the class's slabs
+};
 
 struct heap_body;
 
 /// Blocks on their way to another heap.
 struct remote_batch {
   heap_body* target;
-  std::size_t count;
-  void* blocks[62];
+  const bin* only;  ///< the class of all blocks; null when they are of several
+  std::uint32_t count;
+  std::uint32_t limit;  ///< while `only` is set: the batch is sent when it holds so many
+  void* blocks[61];
 };
 static_assert(sizeof(remote_batch) == 512);
 
@@ -126,7 +133,8 @@ struct alignas(body_bytes) heap_body {
   char name[32] = {};
   alignas(128) bin large_marker{};  ///< only its address is used: the owner of large blocks
 
-  bin bins[class_count];
+  class_slabs slabs[class_count];  ///< guarded by lock
+  alignas(128) bin bins[class_count];
   remote_batch batches[remote_batch_count];
   void* stacks[stack_words];
 };

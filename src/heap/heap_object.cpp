@@ -28,12 +28,11 @@ heap_body* make_object(std::string_view name, std::size_t limit_bytes) noexcept 
 void release_object(heap_body& heap) noexcept {
   {
     const os::hold guard(heap.lock);
-    for_each_used_bin(heap, [](bin& b) {
+    for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
       b.granted -= static_cast<std::uint64_t>(std::max(b.grant, 0));
       b.grant = 0;
       b.top = b.base;
-      b.partial = 0;
-      b.slab_pages = 0;
+      heap.slabs[class_of_bin(heap, b)] = {};
     });
     while (heap.owned != 0) {
       const run_index run = heap.owned;

@@ -110,7 +110,7 @@ bool clear_bins(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
   for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
     const unsigned size_class = class_of_bin(heap, b);
     set_idle_capacity(b, class_shapes[size_class]);
-    if (b.slab_pages != 0) return;
+    if (heap.slabs[size_class].pages != 0) return;
     past_count& past = past_counts[size_class];
     past.allocations += b.granted - static_cast<std::uint64_t>(std::max(b.grant, 0));
     past.seen_bytes += b.seen_bytes;

@@ -9,6 +9,24 @@
 /// never allocates again holds nothing back, and the freed block itself is not touched.
 namespace acre::heaps {
 
+[[nodiscard]] inline remote_batch& batch_for(heap_body& from, const bin& owner) noexcept {
+  const auto hash = reinterpret_cast<std::uintptr_t>(body_of(&owner)) / body_bytes;
+  return from.batches[hash % remote_batch_count];
+}
+
+void send_batch(remote_batch& batch) noexcept;
+
+/// The most frequent case, a block of the same class as all those in the batch; false otherwise.
+[[nodiscard]] inline bool join_batch(remote_batch& batch, const bin& owner, void* block) noexcept {
+  if (batch.only != &owner) return false;
+  const std::uint32_t count = batch.count;
+  batch.blocks[count] = block;
+  batch.count = count + 1;
+  if (count + 1 >= batch.limit) [[unlikely]]
+    send_batch(batch);
+  return true;
+}
+
 /// Frees a block of another heap. `from` is the calling thread's own heap.
 void free_remote(heap_body& from, bin& owner, void* block) noexcept;
 

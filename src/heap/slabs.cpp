@@ -22,22 +22,22 @@ void note_used(heap_body& heap, std::int64_t bytes) noexcept ACRE_REQUIRES(heap.
   heap.used_delta = 0;
 }
 
-void list_slab(bin& b, run_index run) noexcept {
+void list_slab(class_slabs& slabs, run_index run) noexcept {
   page_run& slab = space.runs[run];
   slab.previous = 0;
-  slab.next = b.partial;
+  slab.next = slabs.partial;
   if (slab.next != 0) space.runs[slab.next].previous = run;
-  b.partial = run;
+  slabs.partial = run;
   slab.listed = true;
 }
 
-void unlist_slab(bin& b, run_index run) noexcept {
+void unlist_slab(class_slabs& slabs, run_index run) noexcept {
   page_run& slab = space.runs[run];
   if (slab.next != 0) space.runs[slab.next].previous = slab.previous;
   if (slab.previous != 0)
     space.runs[slab.previous].next = slab.next;
   else
-    b.partial = slab.next;
+    slabs.partial = slab.next;
   slab.listed = false;
 }
 
@@ -97,15 +97,16 @@ run_index pages_for_slab(heap_body& heap, std::size_t count) noexcept ACRE_REQUI
 
 /// Short slabs while the class holds little, so that one that is hardly filled wastes little; dense
 /// ones later.
-slab_shape next_slab_shape(const bin& b, const class_shape& shape) noexcept {
+slab_shape next_slab_shape(const class_slabs& slabs, const class_shape& shape) noexcept {
   constexpr std::size_t short_slabs = 8;
-  const bool much = b.slab_pages >= std::size_t{shape.later_slab.pages} * short_slabs;
+  const bool much = slabs.pages >= std::size_t{shape.later_slab.pages} * short_slabs;
   return much ? shape.later_slab : shape.first_slab;
 }
 
 run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
-  const slab_shape shape = next_slab_shape(b, class_shapes[size_class]);
+  class_slabs& slabs = heap.slabs[size_class];
+  const slab_shape shape = next_slab_shape(slabs, class_shapes[size_class]);
   const run_index run = pages_for_slab(heap, shape.pages);
   if (run == 0) return 0;
   page_run& slab = space.runs[run];
@@ -121,8 +122,8 @@ run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   }
   for (std::size_t page = 0; page < slab.pages; ++page)
     space.owner[slab.page + page] = &b;
-  b.slab_pages += slab.pages;
-  list_slab(b, run);
+  slabs.pages += slab.pages;
+  list_slab(slabs, run);
   return run;
 }
 
@@ -133,10 +134,11 @@ void give_pages_back(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap
 }
 
 /// Takes an empty slab apart. Its pages become spare if there is room.
-void drop_slab(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
+void drop_slab(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   page_run& slab = space.runs[run];
-  unlist_slab(b, run);
-  b.slab_pages -= slab.pages;
+  class_slabs& slabs = heap.slabs[slab.size_class];
+  unlist_slab(slabs, run);
+  slabs.pages -= slab.pages;
   for (std::size_t page = 0; page < slab.pages; ++page)
     space.owner[slab.page + page] = nullptr;
   if (slab.pages > spare_slab_pages_max || heap.spare_pages + slab.pages > spare_pages_max(heap) ||
@@ -151,12 +153,12 @@ void drop_slab(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRES(he
 
 /// A slab that became empty goes back, unless it is the last with free slots of its class: a
 /// program that frees and allocates one block would take and give it each time.
-void slab_is_empty(heap_body& heap, bin& b, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
+void slab_is_empty(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   constexpr unsigned kept_pages_max = 4;
   const page_run& slab = space.runs[run];
   const bool last = slab.next == 0 && slab.previous == 0;
   if (last && slab.pages <= kept_pages_max) return;
-  drop_slab(heap, b, run);
+  drop_slab(heap, run);
 }
 
 }  // namespace
@@ -185,11 +187,13 @@ void set_idle_capacity(bin& b, const class_shape& shape) noexcept {
 }
 
 std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept {
-  const std::size_t bytes = class_shapes[class_of_bin(heap, b)].bytes;
+  const unsigned size_class = class_of_bin(heap, b);
+  class_slabs& slabs = heap.slabs[size_class];
+  const std::size_t bytes = class_shapes[size_class].bytes;
   void** slot = b.top + count;
   std::size_t missing = count;
   while (missing > 0) {
-    const run_index run = b.partial != 0 ? b.partial : new_slab(heap, b);
+    const run_index run = slabs.partial != 0 ? slabs.partial : new_slab(heap, b);
     if (run == 0) break;
     page_run& slab = space.runs[run];
     std::byte* const start = space.address_of(slab.page);
@@ -210,7 +214,7 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
       slab.free_bits[word] = bits;
     }
     slab.free_count = static_cast<std::uint16_t>(slab.free_count - (missing - left));
-    if (slab.free_count == 0) unlist_slab(b, run);
+    if (slab.free_count == 0) unlist_slab(slabs, run);
     missing = left;
   }
   // Close the gap that out of memory left below the blocks.
@@ -222,95 +226,69 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
 
 namespace {
 
-/// Blocks going back into their slabs. Neighbours in a stack or a batch are most often neighbours
-/// in a slab, so what is known of a slab is held in registers until a block of another slab comes.
-/// Requires: the heap's lock is held as long as this lives.
-class slab_filler {
- public:
-  explicit slab_filler(heap_body& heap) noexcept : heap_(heap) {}
+/// The heap's slab that a block lies in; null when the block was freed before and its page holds
+/// none any more.
+page_run* slab_of(const heap_body& heap, std::size_t offset) noexcept {
+  const std::size_t page = offset >> page_shift;
+  const bin* const owner = space.owner[page];
+  if (owner == nullptr || body_of(owner) != &heap || is_large_marker(owner)) return nullptr;
+  return &space.runs[space.run_of_page[page]];
+}
 
-  void add(void* block) noexcept {
-    const std::size_t address = reinterpret_cast<std::uintptr_t>(block) - space.base;
-    if (address - start_ >= room_) [[unlikely]] {
-      if (!turn_to(address)) return report_misuse(misuse::double_free, block);
+/// Puts the blocks from `next` on that lie in one slab back into it, and returns the first of
+/// another. Neighbours in a stack or a batch are most often neighbours in a slab.
+void* const* fill_slab(page_run& slab, void* const* next, void* const* end) noexcept {
+  const class_shape& shape = class_shapes[slab.size_class];
+  const std::uint32_t bytes = shape.bytes;
+  const std::uint64_t reciprocal = shape.reciprocal;
+  const std::uint32_t blocks = slab.block_count;
+  const std::uintptr_t start = reinterpret_cast<std::uintptr_t>(space.address_of(slab.page));
+  const std::size_t room = std::size_t{slab.pages} << page_shift;
+  unsigned added = 0;
+  for (; next != end; ++next) {
+    const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(*next) - start;
+    if (offset >= room) break;
+    const auto index = static_cast<std::uint32_t>((offset * reciprocal) >> 32U);
+    if (index * bytes != offset || index >= blocks) [[unlikely]] {
+      report_misuse(misuse::interior, *next);
+      continue;
     }
-    const auto offset = static_cast<std::uint32_t>(address - start_);
-    const auto index = static_cast<std::uint32_t>((std::uint64_t{offset} * reciprocal_) >> 32U);
-    if (index * bytes_ != offset || index >= blocks_) [[unlikely]]
-      return report_misuse(misuse::interior, block);
-    if (index / 64 != word_) {
-      slab_->free_bits[word_] = bits_;
-      word_ = index / 64;
-      bits_ = slab_->free_bits[word_];
-    }
+    std::uint64_t& bits = slab.free_bits[index / 64];
     const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-    if ((bits_ & bit) != 0) [[unlikely]]
-      return report_misuse(misuse::double_free, block);
-    bits_ |= bit;
-    ++added_;
+    if ((bits & bit) != 0) [[unlikely]] {
+      report_misuse(misuse::double_free, *next);
+      continue;
+    }
+    bits |= bit;
+    ++added;
   }
-
-  /// Must be called after the last block.
-  void finish() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
-    leave();
-    note_used(heap_, -given_bytes_);
-  }
-
- private:
-  /// False when the page holds no slab of the heap any more: the block was freed before.
-  [[nodiscard]] bool turn_to(std::size_t address) noexcept {
-    leave();
-    const bin* const owner = space.owner[address >> page_shift];
-    if (owner == nullptr || body_of(owner) != &heap_ || is_large_marker(owner)) return false;
-    run_ = space.run_of_page[address >> page_shift];
-    slab_ = &space.runs[run_];
-    start_ = std::size_t{slab_->page} << page_shift;
-    room_ = std::size_t{slab_->pages} << page_shift;
-    const class_shape& shape = class_shapes[slab_->size_class];
-    bytes_ = shape.bytes;
-    reciprocal_ = shape.reciprocal;
-    blocks_ = slab_->block_count;
-    word_ = 0;
-    bits_ = slab_->free_bits[0];
-    return true;
-  }
-
-  void leave() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS {
-    if (slab_ == nullptr) return;
-    slab_->free_bits[word_] = bits_;
-    given_bytes_ += static_cast<std::int64_t>(std::size_t{added_} * bytes_);
-    const unsigned after = slab_->free_count + added_;
-    added_ = 0;
-    slab_->free_count = static_cast<std::uint16_t>(after);
-    bin& b = heap_.bins[slab_->size_class];
-    // A full slab is used again only once an eighth is free, or refills would be a block long.
-    if (!slab_->listed && after * 8 >= blocks_) list_slab(b, run_);
-    if (after == blocks_) slab_is_empty(heap_, b, run_);
-    slab_ = nullptr;
-    room_ = 0;
-  }
-
-  heap_body& heap_;
-  page_run* slab_ = nullptr;
-  std::size_t start_ = 0;
-  std::size_t room_ = 0;
-  std::uint64_t bits_ = 0;
-  std::int64_t given_bytes_ = 0;
-  std::uint32_t bytes_ = 0;
-  std::uint32_t reciprocal_ = 0;
-  std::uint32_t blocks_ = 0;
-  run_index run_ = 0;
-  std::uint32_t word_ = 0;
-  unsigned added_ = 0;
-};
+  slab.free_count = static_cast<std::uint16_t>(slab.free_count + added);
+  return next;
+}
 
 }  // namespace
 
 void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noexcept {
-  slab_filler filler(heap);
-  for (std::size_t i = 0; i < count; ++i)
-    filler.add(blocks[i]);
-  filler.finish();
+  void* const* const end = blocks + count;
+  std::int64_t given_bytes = 0;
+  while (blocks != end) {
+    page_run* const slab = slab_of(heap, reinterpret_cast<std::uintptr_t>(*blocks) - space.base);
+    if (slab == nullptr) [[unlikely]] {
+      report_misuse(misuse::double_free, *blocks++);
+      continue;
+    }
+    const unsigned before = slab->free_count;
+    blocks = fill_slab(*slab, blocks, end);
+    const unsigned after = slab->free_count;
+    given_bytes += static_cast<std::int64_t>(std::size_t{after - before} *
+                                             class_shapes[slab->size_class].bytes);
+    const auto run = static_cast<run_index>(slab - space.runs);
+    // A full slab is used again only once an eighth is free, or refills would be a block long.
+    if (!slab->listed && after * 8 >= slab->block_count)
+      list_slab(heap.slabs[slab->size_class], run);
+    if (after == slab->block_count) slab_is_empty(heap, run);
+  }
+  note_used(heap, -given_bytes);
 }
 
 void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept {
@@ -334,9 +312,9 @@ void flush_all(heap_body& heap) noexcept {
 
 void drop_empty_slabs(heap_body& heap) noexcept {
   for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
-    for (run_index run = b.partial; run != 0;) {
+    for (run_index run = heap.slabs[class_of_bin(heap, b)].partial; run != 0;) {
       const run_index next = space.runs[run].next;
-      if (space.runs[run].free_count == space.runs[run].block_count) drop_slab(heap, b, run);
+      if (space.runs[run].free_count == space.runs[run].block_count) drop_slab(heap, run);
       run = next;
     }
   });

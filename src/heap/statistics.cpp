@@ -116,7 +116,8 @@ void check_heap(heap_body& heap, void* context) noexcept {
   for_each_used_bin(heap, [&](bin& b) {
     sound = sound && b.top >= b.base && b.top <= b.end &&
             b.grant <= static_cast<std::int32_t>(cached(b));
-    for (run_index run = b.partial; run != 0; run = space.runs[run].next)
+    for (run_index run = heap.slabs[class_of_bin(heap, b)].partial; run != 0;
+         run = space.runs[run].next)
       sound = sound && space.runs[run].listed && space.owner[space.runs[run].page] == &b;
     // A cached block is out of its slab and at the start of a slot.
     const std::size_t bytes = class_bytes(static_cast<unsigned>(&b - heap.bins));
