@@ -40,11 +40,13 @@ void move_stack(heap_body& heap, bin& b) noexcept {
 /// so that a class of which the program holds little does not hold more in its cache. For smaller
 /// ones that was measured to cost time and to save nothing: what is not cached is free in slabs
 /// instead.
-void set_busy_capacity(bin& b, const class_shape& shape) noexcept {
+void set_busy_capacity(const heap_body& heap, bin& b, const class_shape& shape) noexcept
+    ACRE_REQUIRES(heap.lock) {
   std::size_t blocks = shape.cache_most;
   if (shape.bytes > small_bytes_max)
-    blocks = std::clamp<std::size_t>(b.slab_pages * page_bytes / 4 / shape.bytes, shape.cache_first,
-                                     shape.cache_most);
+    blocks = std::clamp<std::size_t>(
+        heap.slabs[class_of_bin(heap, b)].pages * page_bytes / 4 / shape.bytes, shape.cache_first,
+        shape.cache_most);
   b.end = b.base + std::max(blocks, cached(b));
   const std::size_t low = std::max(blocks / 16, std::size_t{4}) - 1;
   b.low =
@@ -52,14 +54,14 @@ void set_busy_capacity(bin& b, const class_shape& shape) noexcept {
 }
 
 /// Called at each refill and flush: a class with many of them caches more.
-void press(heap_body& heap, bin& b) noexcept {
+void press(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
   if (!b.busy) {
     if (++b.pressure < busy_pressure) return;
     b.busy = true;
     if (b.base == b.first - 1 && stack_words_of(shape) > 0) move_stack(heap, b);
   }
-  set_busy_capacity(b, shape);
+  set_busy_capacity(heap, b, shape);
 }
 
 /// Flushes a stack that was not used since the sweep last came by. A few allocations are no use for
@@ -80,18 +82,15 @@ void sweep_bin(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   b.stamp = now;
 }
 
-/// Looks at the next two of the heap's bins, at each refill and flush of any, so that a heap's
-/// caches follow what the program does now. Requires: the heap's lock.
+/// Looks at the next of the heap's bins, at each refill and flush of any, so that a heap's caches
+/// follow what the program does now. Requires: the heap's lock.
 void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock) {
-  for (int looks = 0; looks < 2; ++looks) {
-    unsigned c = heap.sweep_at;
-    do {
-      c = c + 1 == class_count ? 0 : c + 1;
-    } while (!is_used_bin(heap, c));
-    heap.sweep_at = c;
-    if (&heap.bins[c] == &in_use) return;
-    sweep_bin(heap, heap.bins[c]);
-  }
+  unsigned c = heap.sweep_at;
+  do {
+    c = c + 1 == class_count ? 0 : c + 1;
+  } while (!is_used_bin(heap, c));
+  heap.sweep_at = c;
+  if (&heap.bins[c] != &in_use) sweep_bin(heap, heap.bins[c]);
 }
 
 /// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.
@@ -292,6 +291,9 @@ void release_full(bin* b, void* block) noexcept {
 }
 
 void release_other(bin* owner, void* block) noexcept {
+  if (current != no_bins && join_batch(batch_for(*body_of(current), *owner), *owner, block))
+      [[likely]]
+    return;
   // The marker of large blocks lies outside the bins, and so do all other addresses.
   heap_body* const target = body_of(owner);
   const auto offset =
