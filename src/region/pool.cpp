@@ -1,0 +1,345 @@
+#include <acre/region/pool.hpp>
+
+#include <acre/region/refused.hpp>
+
+#include "base/bits.hpp"
+#include "region/misuse.hpp"
+#include "region/pool_chunk.hpp"
+#include "region/watch.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <new>
+
+namespace acre::region {
+
+namespace {
+
+/// Linked at once: enough to make the call for it cheap, few enough to stay in the first cache.
+constexpr std::size_t carved_bytes = 4096;
+
+/// The last word of a watched block's unit tells its state.
+constexpr std::uint64_t live_word = 0x6c69'7665'6c69'7665;
+constexpr std::uint64_t free_word = 0x6672'6565'6672'6565;
+
+std::size_t bit_words(std::size_t blocks) noexcept {
+  return base::divide_up(blocks, 64);
+}
+
+std::uint64_t* state_of(void* data, std::size_t unit_bytes) noexcept {
+  return reinterpret_cast<std::uint64_t*>(static_cast<std::byte*>(data) + unit_bytes) - 1;
+}
+
+}  // namespace
+
+pool::pool(const pool_options& options)
+    : block_bytes_(options.block_bytes),
+      alignment_(std::max(options.alignment, alignof(free_block))),
+      empty_chunks_kept_(options.empty_chunks_kept),
+      watched_(options.watch == watching::automatic && is_watched()),
+      supply_(options.from, options.budget_bytes, options.when_exhausted) {
+  options.name.copy(name_, sizeof name_ - 1);
+  if (block_bytes_ == 0) misuse(name_, "a pool was made for blocks of 0 bytes");
+  if (!std::has_single_bit(options.alignment)) {
+    misuse(name_, "a pool was made with an alignment that is not a power of two");
+  }
+  shape(options.chunk_bytes);
+  if (!supply_.grows() && !add_chunk()) throw refused(last_failure_);
+  supply_.finish_construction();
+}
+
+pool::~pool() {
+  if (leases_ != 0) misuse(name_, "destroyed while a container or owner still holds memory of it");
+  while (chunks_ != nullptr)
+    give_back(chunks_);
+}
+
+/// Computes the places of blocks in a chunk.
+void pool::shape(std::size_t asked_chunk_bytes) noexcept {
+  // A pool of any size can be asked for; sizes beyond this are refused later, by the source.
+  constexpr std::size_t most_bytes = std::size_t{1} << 60U;
+  const std::size_t gap = watched_ ? watched_gap_bytes : 0;
+  const std::size_t block_bytes = std::min(block_bytes_, most_bytes);
+  unit_bytes_ = base::align_up(std::max(block_bytes, sizeof(free_block)) + gap, alignment_);
+  const std::size_t granularity = supply_.from().granularity();
+  if (asked_chunk_bytes == 0) {
+    const std::size_t suitable =
+        granularity < 4096 ? std::size_t{64} << 10U : std::max(granularity, std::size_t{1} << 20U);
+    asked_chunk_bytes = std::max(suitable, std::min(unit_bytes_, most_bytes / 16) * 8);
+  }
+  chunk_bytes_ = std::bit_ceil(std::min(asked_chunk_bytes, most_bytes));
+  for (;; chunk_bytes_ *= 2) {
+    const std::size_t most_blocks = chunk_bytes_ / unit_bytes_;
+    const std::size_t head_bytes = sizeof(chunk) + bit_words(most_blocks) * sizeof(std::uint64_t);
+    first_block_offset_ = base::align_up(head_bytes, alignment_);
+    if (first_block_offset_ + unit_bytes_ > chunk_bytes_) continue;
+    blocks_per_chunk_ = (chunk_bytes_ - first_block_offset_) / unit_bytes_;
+    return;
+  }
+}
+
+void* pool::allocate_slowly() {
+  void* const data = try_allocate_slowly();
+  if (data == nullptr) throw refused(last_failure_);
+  return data;
+}
+
+void* pool::try_allocate_slowly() noexcept {
+  free_block*& list = watched_ ? watched_free_ : free_;
+  if (list == nullptr) {
+    if (fresh_blocks_ == 0 && !add_chunk()) return nullptr;
+    carve();
+  }
+  free_block* const taken = list;
+  list = next_of(taken);
+  ++live_;
+  return watched_ ? hand_out_watched(taken) : taken;
+}
+
+/// Links some of the newest chunk's fresh blocks, the lowest address first.
+void pool::carve() noexcept {
+  const std::size_t count = std::clamp(carved_bytes / unit_bytes_, std::size_t{1}, fresh_blocks_);
+  const std::size_t first = blocks_per_chunk_ - fresh_blocks_;
+  for (std::size_t left = count; left > 0; --left) {
+    void* const data = block_at(chunks_, first + left - 1);
+    link(data);
+  }
+  fresh_blocks_ -= count;
+}
+
+/// Pushes a block on the free list; a watched one is open at the call and closed afterwards.
+void pool::link(void* data) noexcept {
+  if (!watched_) {
+    free_ = ::new (data) free_block{free_};
+    return;
+  }
+  watch_opened(data, unit_bytes_);
+  watch_freed(data, unit_bytes_ - sizeof(std::uint64_t));
+  watch_opened(data, unit_bytes_);
+  *state_of(data, unit_bytes_) = free_word;
+  watched_free_ = ::new (data) free_block{watched_free_};
+  watch_closed(data, unit_bytes_);
+}
+
+pool::free_block* pool::next_of(free_block* block) const noexcept {
+  if (!watched_) return block->next;
+  watch_opened(block, sizeof *block);
+  free_block* const next = block->next;
+  watch_closed(block, sizeof *block);
+  return next;
+}
+
+void* pool::hand_out_watched(free_block* taken) noexcept {
+  watch_opened(taken, unit_bytes_);
+  if (*state_of(taken, unit_bytes_) != free_word) {
+    misuse(name_, "a free block was written to: a use after free, or an overflow before it");
+  }
+  *state_of(taken, unit_bytes_) = live_word;
+  watch_closed(taken, unit_bytes_);
+  watch_allocated(taken, block_bytes_);
+  return taken;
+}
+
+void pool::take_back_watched(void* data) noexcept {
+  if (!owns(data)) misuse(name_, "a block was freed that is not of this pool");
+  chunk* const in = chunk_of(data);
+  if (index_in(in, data) >= carved_blocks(in) || block_at(in, index_in(in, data)) != data) {
+    misuse(name_, "an address was freed that is not the start of a block");
+  }
+  std::uint64_t* const state = state_of(data, unit_bytes_);
+  watch_opened(state, sizeof *state);
+  if (*state == free_word) misuse(name_, "a block was freed twice");
+  if (*state != live_word) misuse(name_, "a block was written beyond its end");
+  link(data);
+}
+
+void pool::deallocate_slowly(void* data) noexcept {
+  if (live_ == SIZE_MAX && !watched_) misuse(name_, "more blocks were freed than allocated");
+  if (!watched_) {
+    link(data);
+    sweep();
+    return;
+  }
+  take_back_watched(data);
+  if (live_ < trim_blocks_ / 2) sweep();
+}
+
+void pool::refuse_request() const {
+  throw refused({ENOMEM, "the pool's block size or alignment"});
+}
+
+bool pool::add_chunk() noexcept {
+  const result<supplied_block> taken = supply_.take(chunk_bytes_, chunk_bytes_, chunk_bytes_);
+  if (!taken) {
+    last_failure_ = taken.error();
+    return false;
+  }
+  chunks_ = ::new (taken->memory.data) chunk{chunks_, nullptr, *taken, 0};
+  if (chunks_->next != nullptr) chunks_->next->previous = chunks_;
+  ++chunk_count_;
+  fresh_blocks_ = blocks_per_chunk_;
+  watch_closed(taken->memory.data + first_block_offset_, chunk_bytes_ - first_block_offset_);
+  set_trim_bound(chunk_count_ * blocks_per_chunk_);
+  return true;
+}
+
+/// Says when to look for empty chunks again: when half of `blocks` are live no more. All free blocks
+/// are visited then, so as many frees have paid for it.
+void pool::set_trim_bound(std::size_t blocks) noexcept {
+  const bool can_be_empty = supply_.grows() && chunk_count_ > empty_chunks_kept_ + 1;
+  trim_blocks_ = can_be_empty ? blocks : 0;
+  trim_at_ = watched_ ? SIZE_MAX : trim_blocks_ / 2;
+}
+
+std::size_t pool::trim() noexcept {
+  if (!supply_.grows()) return 0;
+  return sweep();
+}
+
+/// Counts the free blocks of each chunk, and gives back those that have no other.
+std::size_t pool::sweep() noexcept {
+  for (chunk* in = chunks_; in != nullptr; in = in->next)
+    in->free_blocks = in == chunks_ ? fresh_blocks_ : 0;
+  free_block*& list = watched_ ? watched_free_ : free_;
+  for (free_block* block = list; block != nullptr; block = next_of(block))
+    ++chunk_of(block)->free_blocks;
+  std::size_t kept = 0;
+  for (chunk* in = chunks_; in != nullptr; in = in->next) {
+    // One that stays is made to look used, so that the list below has one question to ask.
+    if (in->free_blocks == blocks_per_chunk_ && kept++ < empty_chunks_kept_) in->free_blocks = 0;
+  }
+  free_block* old = std::exchange(list, nullptr);
+  free_block* last = nullptr;
+  while (old != nullptr) {
+    free_block* const next = next_of(old);
+    if (chunk_of(old)->free_blocks != blocks_per_chunk_) {
+      if (watched_) watch_opened(last != nullptr ? last : old, sizeof(free_block));
+      (last != nullptr ? last->next : list) = old;
+      if (watched_) watch_closed(last != nullptr ? last : old, sizeof(free_block));
+      last = old;
+    }
+    old = next;
+  }
+  if (last != nullptr) {
+    watch_opened(last, sizeof *last);
+    last->next = nullptr;
+    if (watched_) watch_closed(last, sizeof *last);
+  }
+  std::size_t given_back = 0;
+  for (chunk* in = chunks_; in != nullptr;) {
+    chunk* const next = in->next;
+    if (in->free_blocks == blocks_per_chunk_) {
+      give_back(in);
+      given_back += chunk_bytes_;
+    }
+    in = next;
+  }
+  set_trim_bound(live_);
+  return given_back;
+}
+
+void pool::give_back(chunk* emptied) noexcept {
+  if (emptied == chunks_) fresh_blocks_ = 0;
+  unlink(emptied);
+  const supplied_block supplied = emptied->supplied;
+  supply_.give_back(supplied);
+}
+
+void pool::unlink(chunk* gone) noexcept {
+  (gone->previous != nullptr ? gone->previous->next : chunks_) = gone->next;
+  if (gone->next != nullptr) gone->next->previous = gone->previous;
+  --chunk_count_;
+}
+
+void pool::release() noexcept {
+  if (leases_ != 0) misuse(name_, "released while a container or owner still holds memory of it");
+  live_ = 0;
+  free_ = nullptr;
+  watched_free_ = nullptr;
+  const std::size_t kept = supply_.grows() ? std::min<std::size_t>(empty_chunks_kept_, 1) : 1;
+  while (chunk_count_ > kept)
+    give_back(chunks_);
+  if (chunks_ != nullptr) {
+    fresh_blocks_ = blocks_per_chunk_;
+    watch_freed(block_at(chunks_, 0), chunk_bytes_ - first_block_offset_);
+  }
+  set_trim_bound(chunk_count_ * blocks_per_chunk_);
+}
+
+bool pool::owns(const void* address) const noexcept {
+  for (const chunk* in = chunks_; in != nullptr; in = in->next) {
+    const auto start = reinterpret_cast<std::uintptr_t>(in) + first_block_offset_;
+    const auto number = reinterpret_cast<std::uintptr_t>(address);
+    if (number >= start && number - start < blocks_per_chunk_ * unit_bytes_) return true;
+  }
+  return false;
+}
+
+pool::chunk* pool::chunk_of(const void* data) const noexcept {
+  const auto number = reinterpret_cast<std::uintptr_t>(data);
+  return reinterpret_cast<chunk*>(base::align_down(number, chunk_bytes_));
+}
+
+pool::chunk* pool::next_chunk(chunk* after) noexcept {
+  return after->next;
+}
+
+std::size_t pool::carved_blocks(const chunk* in) const noexcept {
+  return in == chunks_ ? blocks_per_chunk_ - fresh_blocks_ : blocks_per_chunk_;
+}
+
+void* pool::block_at(chunk* in, std::size_t index) const noexcept {
+  return reinterpret_cast<std::byte*>(in) + first_block_offset_ + index * unit_bytes_;
+}
+
+std::size_t pool::index_in(const chunk* in, const void* data) const noexcept {
+  const auto* const first = reinterpret_cast<const std::byte*>(in) + first_block_offset_;
+  return static_cast<std::size_t>(static_cast<const std::byte*>(data) - first) / unit_bytes_;
+}
+
+bool pool::is_marked(const chunk* in, std::size_t index) const noexcept {
+  return (in->bits()[index / 64] >> (index % 64) & 1U) != 0;
+}
+
+void pool::mark_free_blocks() noexcept {
+  for (chunk* in = chunks_; in != nullptr; in = in->next)
+    std::fill_n(in->bits(), bit_words(blocks_per_chunk_), 0);
+  for (free_block* block = watched_ ? watched_free_ : free_; block != nullptr;
+       block = next_of(block)) {
+    chunk* const in = chunk_of(block);
+    const std::size_t index = index_in(in, block);
+    in->bits()[index / 64] |= std::uint64_t{1} << (index % 64);
+  }
+}
+
+pool_statistics pool::statistics() const noexcept {
+  const std::size_t blocks = chunk_count_ * blocks_per_chunk_;
+  return {.live_blocks = live_,
+          .free_blocks = blocks - live_,
+          .held_bytes = supply_.held_bytes(),
+          .held_bytes_peak = supply_.held_bytes_peak(),
+          .chunks = chunk_count_};
+}
+
+bool pool::check_invariants() noexcept {
+  std::size_t chunks = 0;
+  for (chunk* in = chunks_; in != nullptr; in = in->next) {
+    ++chunks;
+    if (chunk_of(in) != in || chunk_of(block_at(in, blocks_per_chunk_ - 1)) != in) return false;
+    if (in->next != nullptr && in->next->previous != in) return false;
+  }
+  if (chunks != chunk_count_ || supply_.held_bytes() < chunks * chunk_bytes_) return false;
+  // Walking the list is safe only while every link stays inside the pool.
+  std::size_t listed = 0;
+  for (free_block* block = watched_ ? watched_free_ : free_; block != nullptr;
+       block = next_of(block)) {
+    if (!owns(block) || ++listed > chunks * blocks_per_chunk_) return false;
+    if (block_at(chunk_of(block), index_in(chunk_of(block), block)) != block) return false;
+  }
+  std::size_t live = 0;
+  for_each_live([&live](void*) { ++live; });
+  return live == live_ && live + listed + fresh_blocks_ == chunks * blocks_per_chunk_;
+}
+
+}  // namespace acre::region
