@@ -1,69 +1,104 @@
+#include <acre/os/page.hpp>
 #include <acre/region/mapping_source.hpp>
 
 #include "base/bits.hpp"
-#include "os/memory.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdint>
+#include <utility>
 
 namespace acre::region {
 
 namespace {
 
-constexpr std::size_t page_bytes = 4096;
-constexpr std::size_t huge_page_bytes = std::size_t{2} << 20U;
+std::size_t page_bytes(os::page_kind kind) noexcept {
+  switch (kind) {
+    case os::page_kind::transparent_huge:
+      return os::transparent_huge_page_size().value_or(os::page_size());
+    case os::page_kind::huge_2_mib:
+      return std::size_t{2} << 20U;
+    case os::page_kind::huge_1_gib:
+      return std::size_t{1} << 30U;
+    case os::page_kind::ordinary:
+      break;
+  }
+  return os::page_size();
+}
 
-/// A mapping whose size and alignment are multiples of a page, cut out of a longer one.
-result<block> map_aligned(std::size_t size_bytes, std::size_t alignment,
-                          std::size_t unit) noexcept {
-  const failure refused{ENOMEM, "mmap"};
-  const std::size_t boundary = std::max(alignment, unit);
-  const std::size_t size = base::align_up(size_bytes, unit);
-  const std::size_t spare = boundary > page_bytes ? boundary : 0;
-  std::byte* const start = os::map_on_demand(size + spare);
-  if (start == nullptr) return std::unexpected(refused);
-  const auto number = reinterpret_cast<std::uintptr_t>(start);
-  const std::size_t before = base::align_up(number, boundary) - number;
-  if (before > 0) os::unmap(start, before);
-  if (spare > before) os::unmap(start + before + size, spare - before);
-  return block{start + before, size, alignment};
+std::string_view name_of(os::page_kind kind) noexcept {
+  switch (kind) {
+    case os::page_kind::transparent_huge:
+      return "mapping of transparent huge pages";
+    case os::page_kind::huge_2_mib:
+    case os::page_kind::huge_1_gib:
+      return "mapping of reserved huge pages";
+    case os::page_kind::ordinary:
+      break;
+  }
+  return "mapping";
+}
+
+os::page_kind first_of(const os::page_order& pages) noexcept {
+  return pages.begin() != pages.end() ? *pages.begin() : os::page_kind::ordinary;
 }
 
 }  // namespace
 
-std::size_t mapping_source::granularity() const noexcept {
-  return page_bytes;
-}
+mapping_source::mapping_source(const mapping_source_options& options) noexcept
+    : options_(options),
+      granularity_(page_bytes(first_of(options.pages))),
+      last_kind_(first_of(options.pages)) {}
 
 source_report mapping_source::report() const noexcept {
-  return {.kind = "mapping", .page_size_bytes = page_bytes};
+  const os::page_kind kind = last_kind_.load(std::memory_order_relaxed);
+  const int number = fallback_number_.load(std::memory_order_relaxed);
+  source_report told{.kind = name_of(kind), .page_size_bytes = page_bytes(kind)};
+  if (number != 0) {
+    told.fell_back = true;
+    told.fallback_reason = {number, fallback_call_.load(std::memory_order_relaxed)};
+  }
+  if (options_.placement && options_.placement->mode() == os::numa_mode::bind &&
+      options_.placement->nodes().size() == 1) {
+    told.node = static_cast<int>(options_.placement->nodes().front());
+  }
+  return told;
 }
 
 result<block> mapping_source::do_take(std::size_t size_bytes, std::size_t alignment) noexcept {
-  return map_aligned(size_bytes, alignment, page_bytes);
+  failure refused{EINVAL, "mapping_source: no kind of pages"};
+  for (const os::page_kind kind : options_.pages) {
+    result<os::mapping> mapped = map(kind, size_bytes, alignment);
+    if (mapped) {
+      last_kind_.store(kind, std::memory_order_relaxed);
+      if (kind != first_of(options_.pages)) {
+        fallback_call_.store(refused.call, std::memory_order_relaxed);
+        fallback_number_.store(refused.number, std::memory_order_relaxed);
+      }
+      const std::span<std::byte> pages = mapped->detach();
+      return block{pages.data(), pages.size(), alignment};
+    }
+    refused = mapped.error();
+  }
+  return std::unexpected(refused);
+}
+
+result<os::mapping> mapping_source::map(os::page_kind kind, std::size_t size_bytes,
+                                        std::size_t alignment) const noexcept {
+  const std::size_t page = page_bytes(kind);
+  // Reserved huge pages that are not charged at once would be missed at the first touch, by SIGBUS.
+  const bool is_reserved = kind == os::page_kind::huge_2_mib || kind == os::page_kind::huge_1_gib;
+  result<os::mapping> mapped = os::mapping::anonymous(
+      base::align_up(size_bytes, page),
+      {.pages = kind, .alignment_bytes = std::max(alignment, page), .charged = is_reserved});
+  if (!mapped || !options_.placement) return mapped;
+  const auto placed = os::set_range_policy(mapped->bytes(), {*options_.placement});
+  if (!placed) return std::unexpected(placed.error());
+  return mapped;
 }
 
 void mapping_source::do_give_back(block taken) noexcept {
-  os::unmap(taken.data, taken.size_bytes);
-}
-
-std::size_t huge_page_source::granularity() const noexcept {
-  return huge_page_bytes;
-}
-
-source_report huge_page_source::report() const noexcept {
-  return {.kind = "transparent huge pages", .page_size_bytes = huge_page_bytes};
-}
-
-result<block> huge_page_source::do_take(std::size_t size_bytes, std::size_t alignment) noexcept {
-  result<block> taken = map_aligned(size_bytes, alignment, huge_page_bytes);
-  if (taken) os::advise_huge(taken->data, taken->size_bytes);
-  return taken;
-}
-
-void huge_page_source::do_give_back(block taken) noexcept {
-  os::unmap(taken.data, taken.size_bytes);
+  // The destructor unmaps; only a sealed mapping could refuse, and this one was never shown.
+  const os::mapping gone = os::mapping::adopt({taken.data, taken.size_bytes});
 }
 
 }  // namespace acre::region

@@ -1,5 +1,4 @@
 #include <acre/region/pool.hpp>
-
 #include <acre/region/refused.hpp>
 
 #include "base/bits.hpp"
@@ -184,8 +183,8 @@ bool pool::add_chunk() noexcept {
   return true;
 }
 
-/// Says when to look for empty chunks again: when half of `blocks` are live no more. All free blocks
-/// are visited then, so as many frees have paid for it.
+/// Says when to look for empty chunks again: when half of `blocks` are live no more. All free
+/// blocks are visited then, so as many frees have paid for it.
 void pool::set_trim_bound(std::size_t blocks) noexcept {
   const bool can_be_empty = supply_.grows() && chunk_count_ > empty_chunks_kept_ + 1;
   trim_blocks_ = can_be_empty ? blocks : 0;

@@ -69,14 +69,16 @@ class magazine_keeper {
 
 constinit thread_local bool magazine_keeper::has_ended = false;
 
-shared_pool::shared_pool(const pool_options& options) : id_(0), blocks_([&options] {
-  pool_options suited = options;
-  suited.block_bytes = std::max(suited.block_bytes, sizeof(full_list));
-  return suited;
-}()) {
+shared_pool::shared_pool(const pool_options& options)
+    : id_(0), blocks_([&options] {
+        pool_options suited = options;
+        suited.block_bytes = std::max(suited.block_bytes, sizeof(full_list));
+        return suited;
+      }()) {
   // About 16 KiB per list: a good part of the second cache's share, and rare exchanges.
   constexpr std::size_t list_bytes = std::size_t{16} << 10U;
-  magazine_blocks_ = std::clamp(list_bytes / blocks_.block_bytes(), std::size_t{8}, std::size_t{256});
+  magazine_blocks_ =
+      std::clamp(list_bytes / blocks_.block_bytes(), std::size_t{8}, std::size_t{256});
   magazine_keeper::enter(*this);
   // Blocks in magazines are neither poisoned nor checked, so a watched pool has none.
   if (blocks_.watched_) magazine_blocks_ = 0;

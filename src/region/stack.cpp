@@ -1,6 +1,5 @@
-#include <acre/region/stack.hpp>
-
 #include <acre/region/refused.hpp>
+#include <acre/region/stack.hpp>
 
 #include "base/bits.hpp"
 #include "region/misuse.hpp"
@@ -53,8 +52,8 @@ stack_resource::stack_resource(const stack_options& options)
   options.name.copy(name_, sizeof name_ - 1);
   const std::size_t granularity = supply_.from().granularity();
   if (next_chunk_bytes_ == 0) {
-    next_chunk_bytes_ = granularity < 4096 ? std::size_t{16} << 10U
-                                           : std::max(granularity, std::size_t{64} << 10U);
+    next_chunk_bytes_ =
+        granularity < 4096 ? std::size_t{16} << 10U : std::max(granularity, std::size_t{64} << 10U);
   }
   if (!supply_.grows() && !grow(1, 1)) throw refused(last_failure_);
   supply_.finish_construction();

@@ -1,5 +1,5 @@
-/// Pools against a model, over every source: blocks keep their contents until they are freed, in any
-/// order; empty chunks go back; misuse is found where the build watches.
+/// Pools against a model, over every source: blocks keep their contents until they are freed, in
+/// any order; empty chunks go back; misuse is found where the build watches.
 #include <acre/region/allocator.hpp>
 #include <acre/region/pool.hpp>
 #include <acre/region/refused.hpp>
@@ -77,8 +77,9 @@ TEST_P(pool_over, keeps_contents_in_any_order_of_frees) {
     std::size_t alignment;
     std::size_t chunk_bytes;
   };
-  for (const shape& tried : {shape{1, 1, 4096}, shape{24, 8, 8192}, shape{64, 64, 0},
-                             shape{100, 256, 16'384}, shape{5000, 16, 0}, shape{64, 4096, 65'536}}) {
+  for (const shape& tried :
+       {shape{1, 1, 4096}, shape{24, 8, 8192}, shape{64, 64, 0}, shape{100, 256, 16'384},
+        shape{5000, 16, 0}, shape{64, 4096, 65'536}}) {
     for (const watching watch : {watching::automatic, watching::off}) {
       pool tested({.from = &this->tested(),
                    .block_bytes = tried.block_bytes,

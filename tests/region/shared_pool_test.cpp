@@ -1,6 +1,6 @@
 /// The shared pool with threads: blocks are nobody else's while they are live, whoever frees them;
-/// threads come and go; memory stays bounded. Magazines work only where nobody watches, so most tests
-/// run both ways.
+/// threads come and go; memory stays bounded. Magazines work only where nobody watches, so most
+/// tests run both ways.
 #include <acre/region/refused.hpp>
 #include <acre/region/shared_pool.hpp>
 
@@ -120,8 +120,8 @@ TEST_P(shared_pool_with, stays_bounded_when_one_thread_makes_and_another_frees) 
 TEST_P(shared_pool_with, outlives_and_is_outlived_by_threads) {
   shared_pool lasting({.block_bytes = 64, .watch = GetParam()});
   for (std::size_t round = 0; round < 50; ++round) {
-    auto passing = std::make_unique<shared_pool>(
-        pool_options{.block_bytes = 128, .watch = GetParam()});
+    auto passing =
+        std::make_unique<shared_pool>(pool_options{.block_bytes = 128, .watch = GetParam()});
     std::thread([&] {
       void* const in_lasting = lasting.allocate();
       void* const in_passing = passing->allocate();
@@ -204,8 +204,8 @@ TEST(shared_pool, says_why_it_has_nothing) {
 
 TEST(shared_pool, survives_refusals_of_its_source) {
   region_test::failing_source failing(default_source());
-  shared_pool tested({.from = &failing, .block_bytes = 64, .chunk_bytes = 4096,
-                      .watch = watching::off});
+  shared_pool tested(
+      {.from = &failing, .block_bytes = 64, .chunk_bytes = 4096, .watch = watching::off});
   failing.fail_after(2);
   std::vector<void*> live;
   while (void* const data = tested.try_allocate())

@@ -4,6 +4,7 @@
 #include <acre/region/buffer_source.hpp>
 #include <acre/region/mapping_source.hpp>
 #include <acre/region/resource_source.hpp>
+#include <acre/region/segment_source.hpp>
 
 #include <cerrno>
 #include <functional>
@@ -48,17 +49,54 @@ inline made_source make_resource() {
   return {resource, std::move(source)};
 }
 
-template <class Source>
-made_source make_plain() {
-  return {nullptr, std::make_unique<Source>()};
+/// Empty where the kernel does not allow this kind of memory, as some containers do.
+inline made_source make_mapping(const acre::region::mapping_source_options& options) {
+  auto source = std::make_unique<acre::region::mapping_source>(options);
+  const auto tried = source->take(1, 1);
+  if (!tried) return {};
+  source->give_back(*tried);
+  return {nullptr, std::make_unique<acre::region::mapping_source>(options)};
+}
+
+inline constexpr std::size_t segment_bytes = std::size_t{16} << 20U;
+
+/// Empty where the kernel refuses the memory.
+template <class Segment>
+made_source make_segment(acre::result<Segment> made) {
+  if (!made) return {};
+  return {nullptr, std::make_unique<acre::region::segment_source<Segment>>(std::move(*made))};
 }
 
 inline std::vector<source_kind> source_kinds() {
-  return {{"buffer", make_buffer},
-          {"heap", make_heap},
-          {"resource", make_resource},
-          {"mapping", make_plain<acre::region::mapping_source>},
-          {"huge_pages", make_plain<acre::region::huge_page_source>}};
+  return {
+      {"buffer", make_buffer},
+      {"heap", make_heap},
+      {"resource", make_resource},
+      {"mapping", [] { return make_mapping({}); }},
+      {"transparent_huge_pages",
+       [] {
+         return make_mapping(
+             {.pages = {acre::os::page_kind::transparent_huge, acre::os::page_kind::ordinary}});
+       }},
+      {"reserved_huge_pages_or_others",
+       [] {
+         return make_mapping(
+             {.pages = {acre::os::page_kind::huge_2_mib, acre::os::page_kind::transparent_huge,
+                        acre::os::page_kind::ordinary}});
+       }},
+      {"shared_memory",
+       [] { return make_segment(acre::os::shared_memory::unnamed("test", {segment_bytes, {}})); }},
+      {"secret_memory",
+       [] {
+         return make_segment(acre::os::secret_memory::create(
+             segment_bytes, {.required = acre::os::secret_level::guarded}));
+       }},
+      {"program_break",
+       [] {
+         return make_segment(
+             acre::os::program_break::claim(segment_bytes, acre::os::break_users::caller_vouches));
+       }},
+      {"node_0", [] { return make_mapping({.placement = acre::os::numa_policy::bind({0})}); }}};
 }
 
 /// For INSTANTIATE_TEST_SUITE_P.

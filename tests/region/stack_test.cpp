@@ -60,8 +60,7 @@ void pop(stack_resource& tested, std::vector<live_block>& live) {
 
 TEST_P(stack_over, does_what_the_model_says) {
   acre_test::random_source random(5);
-  stack_resource tested(
-      {.from = &this->tested(), .first_block_bytes = 1 + random.below(20'000)});
+  stack_resource tested({.from = &this->tested(), .first_block_bytes = 1 + random.below(20'000)});
   std::vector<live_block> live;
   for (int step = 0; step < 6000; ++step) {
     if (random.below(100) < (step < 3000 ? 60U : 45U)) {
@@ -136,8 +135,7 @@ TEST(stack, defers_out_of_order_releases_when_told_to) {
       push(tested, live, random.below(300), 16);
     while (!live.empty()) {
       const std::size_t index = random.below(live.size());
-      ASSERT_TRUE(
-          acre_test::holds_pattern(live[index].data, live[index].size, live[index].tag));
+      ASSERT_TRUE(acre_test::holds_pattern(live[index].data, live[index].size, live[index].tag));
       tested.deallocate(live[index].data);
       live.erase(live.begin() + static_cast<std::ptrdiff_t>(index));
       ASSERT_EQ(tested.statistics().live_blocks, live.size());

@@ -14,7 +14,8 @@ namespace acre::region {
 
 /// Whether a pool listens to sanitizers, Valgrind and checked builds.
 enum class watching : unsigned char {
-  automatic,  ///< when there is one; blocks are then poisoned when free, and checked when they return
+  automatic,  ///< when there is one; blocks are then poisoned when free, and checked when they
+              ///< return
   off         ///< never, for instance to measure
 };
 
@@ -59,8 +60,8 @@ class ACRE_API pool final : public std::pmr::memory_resource {
   struct chunk;
 
  public:
-  /// A block size of 0 or an alignment that is not a power of two ends the program. Throws `refused`
-  /// when `when_exhausted` is `fail` and the first chunk is refused.
+  /// A block size of 0 or an alignment that is not a power of two ends the program. Throws
+  /// `refused` when `when_exhausted` is `fail` and the first chunk is refused.
   explicit pool(const pool_options& options);
   pool(const pool&) = delete;
   pool& operator=(const pool&) = delete;
@@ -185,11 +186,12 @@ class ACRE_API pool final : public std::pmr::memory_resource {
   [[nodiscard]] void* block_at(chunk* in, std::size_t index) const noexcept;
   [[nodiscard]] std::size_t index_in(const chunk* in, const void* data) const noexcept;
 
-  free_block* free_ = nullptr;  ///< stays null while the pool is watched, so that the fast path is shut
+  free_block* free_ =
+      nullptr;  ///< stays null while the pool is watched, so that the fast path is shut
   std::size_t live_ = 0;
   std::size_t trim_at_ = 0;
   free_block* watched_free_ = nullptr;  ///< the list while the pool is watched
-  chunk* chunks_ = nullptr;             ///< the newest first; only that one may have uncarved blocks
+  chunk* chunks_ = nullptr;  ///< the newest first; only that one may have uncarved blocks
   std::size_t chunk_count_ = 0;
   std::size_t fresh_blocks_ = 0;  ///< of the newest chunk, at its end, never linked yet
   std::size_t trim_blocks_ = 0;   ///< see set_trim_bound
@@ -197,8 +199,8 @@ class ACRE_API pool final : public std::pmr::memory_resource {
   // The shape, fixed at construction.
   std::size_t block_bytes_;
   std::size_t alignment_;
-  std::size_t unit_bytes_ = 0;         ///< from one block to the next
-  std::size_t first_block_offset_ = 0; ///< from the chunk's start
+  std::size_t unit_bytes_ = 0;          ///< from one block to the next
+  std::size_t first_block_offset_ = 0;  ///< from the chunk's start
   std::size_t blocks_per_chunk_ = 0;
   std::size_t chunk_bytes_ = 0;  ///< a power of two, and the alignment of chunks
   std::size_t empty_chunks_kept_;

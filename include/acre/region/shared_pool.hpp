@@ -29,16 +29,17 @@ struct shared_pool_statistics {
 /// exchanges a whole list with the shared depot, under a lock (Bonwick and Adams, "Magazines and
 /// Vmem", 2001). A block may be freed by any thread.
 ///
-/// What lies in magazines is bounded: two lists per living thread, and in the depot as many as there
-/// are threads and four. When a thread ends, its magazine is emptied into the pool.
+/// What lies in magazines is bounded: two lists per living thread, and in the depot as many as
+/// there are threads and four. When a thread ends, its magazine is emptied into the pool.
 ///
-/// The first 64 shared pools alive at a time have magazines; any further one takes its lock for each
-/// block, and so does a pool that sanitizers or checked builds watch. In a child of fork, blocks in
-/// the magazines of threads that are not there are lost until the pool is destroyed; fork while
-/// another thread is inside `shared_pool` may leave its lock taken.
+/// The first 64 shared pools alive at a time have magazines; any further one takes its lock for
+/// each block, and so does a pool that sanitizers or checked builds watch. In a child of fork,
+/// blocks in the magazines of threads that are not there are lost until the pool is destroyed; fork
+/// while another thread is inside `shared_pool` may leave its lock taken.
 ///
 /// Ownership:      owns its chunks; the heads of magazines come from `operator new`.
-/// Thread-safety:  every member but the constructor, destructor and `check_invariants` may be called
+/// Thread-safety:  every member but the constructor, destructor and `check_invariants` may be
+/// called
 ///                 from any thread. A source under it is used under the pool's lock.
 /// Fails:          `allocate` throws `refused`, a `std::bad_alloc`; `try_allocate` returns null.
 class ACRE_API shared_pool final : public std::pmr::memory_resource {
@@ -116,9 +117,9 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
   struct alignas(64) magazine {
     free_block* first = nullptr;
     std::atomic<std::size_t> count{0};
-    free_block* spare = nullptr;            ///< a full list, or null
+    free_block* spare = nullptr;  ///< a full list, or null
     std::atomic<std::size_t> spare_count{0};
-    magazine* next = nullptr;               ///< guarded by the pool's lock, as is `previous`
+    magazine* next = nullptr;  ///< guarded by the pool's lock, as is `previous`
     magazine* previous = nullptr;
   };
 
