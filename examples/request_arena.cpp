@@ -82,8 +82,8 @@ int main() {
   std::thread server(serve, ends[0]);
   bool is_right = ask(ends[1], "reverse the words of this") == "this of words the";
   for (int number = 0; number < 1000; ++number)
-    is_right = is_right && ask(ends[1], "sum 1 2 " + std::to_string(number)) ==
-                               std::to_string(3 + number);
+    is_right =
+        is_right && ask(ends[1], "sum 1 2 " + std::to_string(number)) == std::to_string(3 + number);
   is_right = is_right && ask(ends[1], "jump") == "unknown request";
   close(ends[1]);
   server.join();

@@ -1,7 +1,7 @@
 /// Fuzz target: any bytes are a sequence of uses of regions, checked against models.
 ///
-/// The first byte chooses the region and its source; then each two bytes are a step: what to do, and
-/// how much or to which block.
+/// The first byte chooses the region and its source; then each two bytes are a step: what to do,
+/// and how much or to which block.
 #include <acre/region/arena.hpp>
 #include <acre/region/buffer_source.hpp>
 #include <acre/region/pool.hpp>
@@ -93,7 +93,8 @@ void use_arena(source& from, std::span<const std::uint8_t> steps) {
                                        : keep::recent(1 + amount % 100U, 8));
         break;
       case 1:
-        if (tested.try_allocate(0) != nullptr) marks.push_back({tested.mark(), model.blocks_.size()});
+        if (tested.try_allocate(0) != nullptr)
+          marks.push_back({tested.mark(), model.blocks_.size()});
         break;
       case 2:
         if (!marks.empty()) {
@@ -138,21 +139,18 @@ void use_pool(source& from, std::uint8_t shape, std::span<const std::uint8_t> st
 }
 
 void use_stack(source& from, std::span<const std::uint8_t> steps) {
-  stack_resource tested({.from = &from,
-                         .first_block_bytes = 512,
-                         .when_out_of_order = out_of_order::defer});
+  stack_resource tested(
+      {.from = &from, .first_block_bytes = 512, .when_out_of_order = out_of_order::defer});
   blocks_model model;
   for (std::size_t at = 0; at + 1 < steps.size(); at += 2) {
     const std::uint8_t amount = steps[at + 1];
     if (steps[at] % 4 < 2) {
-      void* const data =
-          tested.try_allocate(size_of(amount), std::size_t{1} << (steps[at] >> 5U));
+      void* const data = tested.try_allocate(size_of(amount), std::size_t{1} << (steps[at] >> 5U));
       if (data != nullptr) model.put(data, size_of(amount));
     } else if (!model.blocks_.empty()) {
       const bool is_newest = steps[at] % 4 == 2;
-      tested.deallocate((is_newest ? model.take_newest()
-                                   : model.take(amount % model.blocks_.size()))
-                            .data);
+      tested.deallocate(
+          (is_newest ? model.take_newest() : model.take(amount % model.blocks_.size())).data);
     }
     require(tested.check_invariants(), "the stack's invariants");
     require(tested.statistics().live_blocks == model.blocks_.size(), "the stack's count");

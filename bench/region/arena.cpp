@@ -1,5 +1,5 @@
-/// Bump allocation: 4096 allocations with a write of one byte each, then a reset; against a loop that
-/// cannot be shorter, and the arenas of other libraries.
+/// Bump allocation: 4096 allocations with a write of one byte each, then a reset; against a loop
+/// that cannot be shorter, and the arenas of other libraries.
 #include <acre/region/arena.hpp>
 
 #include "timing.hpp"
@@ -17,23 +17,8 @@
 #if BENCH_WITH_PROTOBUF
 #include <google/protobuf/arena.h>
 #endif
-#if BENCH_WITH_LLVM
-#include <llvm/Support/Allocator.h>
-#endif
 
 #include <stdlib.h>
-
-// llvm::BumpPtrAllocator's slabs come through these two, which are all that it needs of its library.
-#if BENCH_WITH_LLVM
-namespace llvm {
-void* allocate_buffer(std::size_t size, std::size_t) {
-  return std::malloc(size);
-}
-void deallocate_buffer(void* data, std::size_t, std::size_t) {
-  std::free(data);
-}
-}  // namespace llvm
-#endif
 
 namespace {
 
@@ -59,8 +44,7 @@ struct hand_written {
       : begin(buffer.data()), end(begin + buffer.size()), cursor(begin) {}
   void* allocate(std::size_t size, std::size_t alignment) {
     const auto number = reinterpret_cast<std::uintptr_t>(cursor);
-    auto* const start =
-        reinterpret_cast<std::byte*>((number + alignment - 1) & ~(alignment - 1));
+    auto* const start = reinterpret_cast<std::byte*>((number + alignment - 1) & ~(alignment - 1));
     if (size > static_cast<std::size_t>(end - start)) return nullptr;
     cursor = start + size;
     return start;
@@ -118,13 +102,6 @@ void compare(const char* title, int rounds, std::size_t repetitions) {
   add("Boost.Container pmr monotonic", [&] {
     boost::container::pmr::monotonic_buffer_resource theirs(buffer.data(), buffer.size());
     fill<Sizes>([&](std::size_t size) { return theirs.allocate(size, 8); });
-  });
-#endif
-#if BENCH_WITH_LLVM
-  auto llvm_arena = std::make_shared<llvm::BumpPtrAllocatorImpl<llvm::MallocAllocator, 1 << 20>>();
-  add("LLVM BumpPtrAllocator, 1 MiB slabs", [llvm_arena] {
-    fill<Sizes>([&](std::size_t size) { return llvm_arena->Allocate(size, llvm::Align(8)); });
-    llvm_arena->Reset();
   });
 #endif
 #if BENCH_WITH_PROTOBUF

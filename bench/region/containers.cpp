@@ -148,9 +148,10 @@ void compare(const char* title, const std::vector<row>& rows, std::size_t count,
       bench::checksum += told.checksum;
     }
   }
-  std::printf("\n### %s\n\n| contender | median ms | best ms | times faster (median) | (best) | "
-              "peak RSS MiB |\n|---|---|---|---|---|---|\n",
-              title);
+  std::printf(
+      "\n### %s\n\n| contender | median ms | best ms | times faster (median) | (best) | "
+      "peak RSS MiB |\n|---|---|---|---|---|---|\n",
+      title);
   for (std::vector<double>& all : times)
     std::ranges::sort(all);
   for (std::size_t index = 0; index < rows.size(); ++index) {
@@ -172,7 +173,8 @@ int main(int argument_count, char** arguments) {
   const auto row_of = [](const char* name, page_kind pages,
                          std::size_t (*use)(acre::region::arena&, std::size_t)) {
     return row{name, [pages, use](std::size_t size) {
-                 return on_arena(pages, [&](acre::region::arena& arena) { return use(arena, size); });
+                 return on_arena(pages,
+                                 [&](acre::region::arena& arena) { return use(arena, size); });
                }};
   };
   compare("list<int>, 1 M elements",
@@ -182,14 +184,14 @@ int main(int argument_count, char** arguments) {
            row_of("acre arena, huge pages", page_kind::transparent_huge, list_in),
            row_of("acre arena, huge pages, not destroyed", page_kind::transparent_huge, list_wink)},
           count, rounds);
-  compare("vector<string>, 1 M strings of 20 to 51 bytes",
-          {{"std::allocator on malloc", std_strings},
-           {"std::pmr::monotonic", monotonic_strings},
-           row_of("acre arena, 4 KiB pages", page_kind::ordinary, strings_in),
-           row_of("acre arena, huge pages", page_kind::transparent_huge, strings_in),
-           row_of("acre arena, huge pages, not destroyed", page_kind::transparent_huge,
-                  strings_wink)},
-          count, rounds);
+  compare(
+      "vector<string>, 1 M strings of 20 to 51 bytes",
+      {{"std::allocator on malloc", std_strings},
+       {"std::pmr::monotonic", monotonic_strings},
+       row_of("acre arena, 4 KiB pages", page_kind::ordinary, strings_in),
+       row_of("acre arena, huge pages", page_kind::transparent_huge, strings_in),
+       row_of("acre arena, huge pages, not destroyed", page_kind::transparent_huge, strings_wink)},
+      count, rounds);
   std::printf("\nchecksum %zu\n", bench::checksum);
   return 0;
 }

@@ -157,20 +157,19 @@ void one_thread(pattern chosen, const settings& how) {
   };
   add("bare free list", std::make_shared<bare_list>(2 * batch));
   auto objects = std::make_shared<acre::region::object_pool<object>>();
-  add("acre object_pool", of([objects] { return objects->construct(); },
-                             [objects](void* data) {
-                               objects->destroy(static_cast<object*>(data));
-                             }));
-  auto blocks = std::make_shared<acre::region::pool>(
-      acre::region::pool_options{.block_bytes = block_bytes});
+  add("acre object_pool",
+      of([objects] { return objects->construct(); },
+         [objects](void* data) { objects->destroy(static_cast<object*>(data)); }));
+  auto blocks =
+      std::make_shared<acre::region::pool>(acre::region::pool_options{.block_bytes = block_bytes});
   std::pmr::memory_resource* base = blocks.get();
   add("acre pool, through memory_resource*",
       of([base] { return base->allocate(block_bytes); },
          [base, blocks](void* data) { base->deallocate(data, block_bytes); }));
   auto shared = std::make_shared<acre::region::shared_pool>(
       acre::region::pool_options{.block_bytes = block_bytes});
-  add("acre shared_pool, one thread",
-      of([shared] { return shared->allocate(); }, [shared](void* data) { shared->deallocate(data); }));
+  add("acre shared_pool, one thread", of([shared] { return shared->allocate(); },
+                                         [shared](void* data) { shared->deallocate(data); }));
 #if BENCH_WITH_BOOST
   auto boost_pool = std::make_shared<boost::pool<>>(block_bytes);
   add("boost::pool", of([boost_pool] { return boost_pool->malloc(); },
@@ -181,8 +180,9 @@ void one_thread(pattern chosen, const settings& how) {
          [boost_pmr](void* data) { boost_pmr->deallocate(data, block_bytes); }));
 #endif
   auto std_pmr = std::make_shared<std::pmr::unsynchronized_pool_resource>();
-  add("std::pmr unsynchronized", of([std_pmr] { return std_pmr->allocate(block_bytes); },
-                                    [std_pmr](void* data) { std_pmr->deallocate(data, block_bytes); }));
+  add("std::pmr unsynchronized",
+      of([std_pmr] { return std_pmr->allocate(block_bytes); },
+         [std_pmr](void* data) { std_pmr->deallocate(data, block_bytes); }));
   add("malloc", of([] { return std::malloc(block_bytes); }, [](void* data) { std::free(data); }));
   for (const other_malloc& other : other_mallocs()) {
     add(other.name, of([other] { return other.allocate(block_bytes); },
@@ -241,23 +241,27 @@ void shared_by_two(pattern chosen, const settings& how) {
   };
   auto shared = std::make_shared<acre::region::shared_pool>(
       acre::region::pool_options{.block_bytes = block_bytes});
-  add("acre shared_pool", [shared] { return shared->allocate(); },
+  add(
+      "acre shared_pool", [shared] { return shared->allocate(); },
       [shared](void* data) { shared->deallocate(data); });
 #if BENCH_WITH_BOOST
   auto boost_pmr = std::make_shared<boost::container::pmr::synchronized_pool_resource>();
-  add("Boost.Container pmr synchronized",
-      [boost_pmr] { return boost_pmr->allocate(block_bytes); },
+  add(
+      "Boost.Container pmr synchronized", [boost_pmr] { return boost_pmr->allocate(block_bytes); },
       [boost_pmr](void* data) { boost_pmr->deallocate(data, block_bytes); });
   using fast = boost::fast_pool_allocator<object>;
-  add("boost::fast_pool_allocator", [] { return static_cast<void*>(fast::allocate()); },
+  add(
+      "boost::fast_pool_allocator", [] { return static_cast<void*>(fast::allocate()); },
       [](void* data) { fast::deallocate(static_cast<object*>(data)); });
 #endif
   auto std_pmr = std::make_shared<std::pmr::synchronized_pool_resource>();
-  add("std::pmr synchronized", [std_pmr] { return std_pmr->allocate(block_bytes); },
+  add(
+      "std::pmr synchronized", [std_pmr] { return std_pmr->allocate(block_bytes); },
       [std_pmr](void* data) { std_pmr->deallocate(data, block_bytes); });
   add("malloc", [] { return std::malloc(block_bytes); }, [](void* data) { std::free(data); });
   for (const other_malloc& other : other_mallocs()) {
-    add(other.name, [other] { return other.allocate(block_bytes); },
+    add(
+        other.name, [other] { return other.allocate(block_bytes); },
         [other](void* data) { other.free(data); });
   }
   const std::string title = std::string("One shared pool, two threads, ns per pair of both, ") +

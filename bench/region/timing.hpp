@@ -11,12 +11,13 @@
 #include <vector>
 
 /// Interleaved timing: every contender runs once per round, so that a change of the machine's speed
-/// meets all of them. Reported is the median over the rounds, or the best for what noise only slows.
+/// meets all of them. Reported is the median over the rounds, or the best for what noise only
+/// slows.
 namespace bench {
 
 struct contender {
   std::string name;
-  std::function<void()> run;       ///< one round of `operations`
+  std::function<void()> run;  ///< one round of `operations`
   std::size_t operations;
 };
 
@@ -54,8 +55,8 @@ inline std::vector<figure> measure(const std::vector<contender>& contenders, int
 /// A Markdown table; ratios are to the first row, which is the limit or the yardstick.
 inline void print(const char* title, const std::vector<figure>& figures, const char* unit,
                   double unit_ns) {
-  std::printf("\n### %s\n\n| contender | median %s | best %s | median ratio | best ratio |\n", title,
-              unit, unit);
+  std::printf("\n### %s\n\n| contender | median %s | best %s | median ratio | best ratio |\n",
+              title, unit, unit);
   std::printf("|---|---|---|---|---|\n");
   for (const figure& row : figures) {
     std::printf("| %s | %.2f | %.2f | %.2f | %.2f |\n", row.name.c_str(), row.median_ns / unit_ns,

@@ -1,7 +1,6 @@
-#include <acre/region/policy.hpp>
-
 #include <acre/os/mapping.hpp>
 #include <acre/os/page.hpp>
+#include <acre/region/policy.hpp>
 
 #include "base/bits.hpp"
 #include "region/misuse.hpp"
@@ -53,12 +52,14 @@ void guarded_resource::do_deallocate(void* data, std::size_t size_bytes, std::si
   std::byte* const start =
       static_cast<std::byte*>(data) - base::align_down(usable - size_bytes, alignment);
   if (reinterpret_cast<std::uintptr_t>(start) % os::page_size() != 0) {
-    misuse("guarded", "a block was freed with another size or alignment than it was allocated with");
+    misuse("guarded",
+           "a block was freed with another size or alignment than it was allocated with");
   }
   live_blocks_.fetch_sub(1, std::memory_order_relaxed);
   os::mapping pages = os::mapping::adopt({start, usable + os::page_size()});
   // Without quarantine the mapping's end unmaps, after which a use is a fault, too, for a while.
-  if (options_.quarantine_blocks == 0 || !pages.decommit({.offset_bytes = 0, .size_bytes = usable})) {
+  if (options_.quarantine_blocks == 0 ||
+      !pages.decommit({.offset_bytes = 0, .size_bytes = usable})) {
     return;
   }
   auto* const entered = new quarantined{nullptr, std::move(pages)};

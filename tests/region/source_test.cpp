@@ -1,4 +1,6 @@
 /// Sources: every kind gives aligned, writable, disjoint blocks and takes them back in any order.
+#include <acre/os/page.hpp>
+
 #include "region/sources.hpp"
 #include "support/pattern.hpp"
 #include "support/random.hpp"
@@ -6,6 +8,8 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -125,6 +129,71 @@ TEST(buffer_source, refuses_a_foreign_block) {
   std::array<std::byte, 64> other{};
   buffer_source source(buffer);
   EXPECT_DEATH(source.give_back({other.data(), 64, 1}), "not from this buffer");
+}
+
+TEST(mapping_source, tells_which_pages_it_got_and_why_not_others) {
+  mapping_source plain;
+  EXPECT_FALSE(plain.report().fell_back);
+  EXPECT_EQ(plain.report().page_size_bytes, acre::os::page_size());
+  mapping_source tried({.pages = {acre::os::page_kind::huge_1_gib, acre::os::page_kind::ordinary}});
+  const acre::result<block> taken = tried.take(1000, 16);
+  ASSERT_TRUE(taken);
+  const source_report told = tried.report();
+  if (told.fell_back) {
+    EXPECT_NE(told.fallback_reason.number, 0);
+    EXPECT_EQ(told.page_size_bytes, acre::os::page_size());
+  } else {
+    EXPECT_EQ(told.page_size_bytes, std::size_t{1} << 30U);
+  }
+  tried.give_back(*taken);
+}
+
+TEST(mapping_source, takes_no_fallback_that_is_not_named) {
+  mapping_source strict({.pages = acre::os::page_kind::huge_1_gib});
+  const acre::result<block> taken = strict.take(1000, 16);
+  if (taken) {
+    strict.give_back(*taken);
+    GTEST_SKIP() << "this machine has reserved huge pages of 1 GiB";
+  }
+  EXPECT_NE(taken.error().number, 0);
+  EXPECT_FALSE(strict.report().fell_back);
+}
+
+TEST(mapping_source, gives_whole_huge_pages_and_tells_its_node) {
+  mapping_source huge({.pages = acre::os::page_kind::transparent_huge});
+  if (const acre::result<block> taken = huge.take(1000, 16)) {
+    EXPECT_EQ(taken->size_bytes % huge.report().page_size_bytes, 0U);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(taken->data) % huge.report().page_size_bytes, 0U);
+    huge.give_back(*taken);
+  }
+  EXPECT_EQ(mapping_source({.placement = acre::os::numa_policy::bind({3})}).report().node, 3);
+  mapping_source nowhere({.placement = acre::os::numa_policy::bind({900})});
+  EXPECT_FALSE(nowhere.take(1000, 16));
+  EXPECT_EQ(nowhere.statistics().refusals, 1U);
+}
+
+TEST(secret_source, wipes_what_comes_back) {
+  auto made = acre::os::secret_memory::create(4096, {.required = acre::os::secret_level::guarded});
+  if (!made) GTEST_SKIP() << "no secret memory here: " << made.error().call;
+  secret_source tested(std::move(*made));
+  const acre::result<block> taken = tested.take(100, 16);
+  ASSERT_TRUE(taken);
+  std::memset(taken->data, 's', taken->size_bytes);
+  tested.give_back(*taken);
+  // The first bytes hold the free list by now.
+  const std::byte* const after = taken->data + 2 * sizeof(void*);
+  EXPECT_TRUE(acre_test::holds_only(after, taken->size_bytes - 2 * sizeof(void*), 0));
+}
+
+TEST(shared_memory_source, shows_its_blocks_through_the_segment) {
+  auto made = acre::os::shared_memory::unnamed("test", {.size_bytes = 65'536, .layout = {}});
+  if (!made) GTEST_SKIP() << "no shared memory here: " << made.error().call;
+  shared_memory_source tested(std::move(*made));
+  const acre::result<block> taken = tested.take(100, 16);
+  ASSERT_TRUE(taken);
+  EXPECT_GE(taken->data, tested.segment().bytes().data());
+  EXPECT_EQ(tested.report().kind, "shared memory");
+  tested.give_back(*taken);
 }
 
 TEST(default_source, is_one_for_the_program) {

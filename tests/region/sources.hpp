@@ -68,35 +68,37 @@ made_source make_segment(acre::result<Segment> made) {
 }
 
 inline std::vector<source_kind> source_kinds() {
-  return {
-      {"buffer", make_buffer},
-      {"heap", make_heap},
-      {"resource", make_resource},
-      {"mapping", [] { return make_mapping({}); }},
-      {"transparent_huge_pages",
-       [] {
-         return make_mapping(
-             {.pages = {acre::os::page_kind::transparent_huge, acre::os::page_kind::ordinary}});
-       }},
-      {"reserved_huge_pages_or_others",
-       [] {
-         return make_mapping(
-             {.pages = {acre::os::page_kind::huge_2_mib, acre::os::page_kind::transparent_huge,
-                        acre::os::page_kind::ordinary}});
-       }},
-      {"shared_memory",
-       [] { return make_segment(acre::os::shared_memory::unnamed("test", {segment_bytes, {}})); }},
-      {"secret_memory",
-       [] {
-         return make_segment(acre::os::secret_memory::create(
-             segment_bytes, {.required = acre::os::secret_level::guarded}));
-       }},
-      {"program_break",
-       [] {
-         return make_segment(
-             acre::os::program_break::claim(segment_bytes, acre::os::break_users::caller_vouches));
-       }},
-      {"node_0", [] { return make_mapping({.placement = acre::os::numa_policy::bind({0})}); }}};
+  return {{"buffer", make_buffer},
+          {"heap", make_heap},
+          {"resource", make_resource},
+          {"mapping", [] { return make_mapping({}); }},
+          {"transparent_huge_pages",
+           [] {
+             return make_mapping(
+                 {.pages = {acre::os::page_kind::transparent_huge, acre::os::page_kind::ordinary}});
+           }},
+          {"reserved_huge_pages_or_others",
+           [] {
+             return make_mapping(
+                 {.pages = {acre::os::page_kind::huge_2_mib, acre::os::page_kind::transparent_huge,
+                            acre::os::page_kind::ordinary}});
+           }},
+          {"shared_memory",
+           [] {
+             return make_segment(acre::os::shared_memory::unnamed(
+                 "test", {.size_bytes = segment_bytes, .layout = {}}));
+           }},
+          {"secret_memory",
+           [] {
+             return make_segment(acre::os::secret_memory::create(
+                 segment_bytes, {.required = acre::os::secret_level::guarded}));
+           }},
+          {"program_break",
+           [] {
+             return make_segment(acre::os::program_break::claim(
+                 segment_bytes, acre::os::break_users::caller_vouches));
+           }},
+          {"node_0", [] { return make_mapping({.placement = acre::os::numa_policy::bind({0})}); }}};
 }
 
 /// For INSTANTIATE_TEST_SUITE_P.

@@ -7,8 +7,8 @@
 
 namespace acre::region {
 
-/// An arena inside an arena, for work whose memory ends earlier: it takes its blocks from its parent,
-/// and the parent is as it was when the child is gone.
+/// An arena inside an arena, for work whose memory ends earlier: it takes its blocks from its
+/// parent, and the parent is as it was when the child is gone.
 ///
 /// While a child lives its parent may not be used: an allocation, reset or rollback of the parent
 /// ends the program, in every build. Children of children are fine.

@@ -76,12 +76,13 @@ class segment_source : public source {
 };
 
 /// Memory that other processes see: a named segment (`os::shared_memory::create`) or one that is
-/// handed over by descriptor (`unnamed`, a memfd). The regions' own pointers are of this process, so
-/// the others read objects at known offsets; to allocate in several processes is not for this.
+/// handed over by descriptor (`unnamed`, a memfd). The regions' own pointers are of this process,
+/// so the others read objects at known offsets; to allocate in several processes is not for this.
 using shared_memory_source = segment_source<os::shared_memory>;
 
-/// Memory kept out of swap, core dumps, children and, where the kernel can, the kernel itself. Blocks
-/// are wiped when they come back. `report().fell_back` tells that the memory is less than hidden.
+/// Memory kept out of swap, core dumps, children and, where the kernel can, the kernel itself.
+/// Blocks are wiped when they come back. `report().fell_back` tells that the memory is less than
+/// hidden.
 using secret_source = segment_source<os::secret_memory>;
 
 /// Memory at the program break, all that a claim has.
