@@ -275,7 +275,7 @@ void shared_by_two(pattern chosen, const settings& how) {
 int main(int argument_count, char** arguments) {
   const bool is_smoke = bench::is_smoke(argument_count, arguments);
   const settings alone{.rounds = is_smoke ? 1 : 15, .operations = (is_smoke ? 1U : 300U) * batch};
-  const settings both{.rounds = is_smoke ? 1 : 11, .operations = (is_smoke ? 2U : 600U) * batch};
+  const settings both{.rounds = is_smoke ? 1 : 11, .operations = (is_smoke ? 2U : 1500U) * batch};
   for (const pattern chosen : {pattern::pairs, pattern::in_order, pattern::random})
     one_thread(chosen, alone);
   for (const pattern chosen : {pattern::pairs, pattern::random})
