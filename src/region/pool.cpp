@@ -32,6 +32,8 @@ std::uint64_t* state_of(void* data, std::size_t unit_bytes) noexcept {
 
 }  // namespace
 
+constinit pool::free_block pool::end_of_list{nullptr, 0};
+
 pool::pool(const pool_options& options)
     : block_bytes_(options.block_bytes),
       alignment_(std::max(options.alignment, alignof(free_block))),
@@ -86,14 +88,15 @@ void* pool::allocate_slowly() {
 
 void* pool::try_allocate_slowly() noexcept {
   free_block*& list = watched_ ? watched_free_ : free_;
-  if (list == nullptr) {
+  if (list == &end_of_list) {
     if (fresh_blocks_ == 0 && !add_chunk()) return nullptr;
     carve();
   }
   free_block* const taken = list;
   list = next_of(taken);
-  ++live_;
-  return watched_ ? hand_out_watched(taken) : taken;
+  if (!watched_) return taken;
+  --watched_count_;
+  return hand_out_watched(taken);
 }
 
 /// Links some of the newest chunk's fresh blocks, the lowest address first.
@@ -105,19 +108,20 @@ void pool::carve() noexcept {
     link(data);
   }
   fresh_blocks_ -= count;
+  set_trim_bound(trim_below_);
 }
 
 /// Pushes a block on the free list; a watched one is open at the call and closed afterwards.
 void pool::link(void* data) noexcept {
   if (!watched_) {
-    free_ = ::new (data) free_block{free_};
+    free_ = ::new (data) free_block{free_, free_->count + 1};
     return;
   }
   watch_opened(data, unit_bytes_);
   watch_freed(data, unit_bytes_ - sizeof(std::uint64_t));
   watch_opened(data, unit_bytes_);
   *state_of(data, unit_bytes_) = free_word;
-  watched_free_ = ::new (data) free_block{watched_free_};
+  watched_free_ = ::new (data) free_block{watched_free_, ++watched_count_};
   watch_closed(data, unit_bytes_);
 }
 
@@ -154,14 +158,20 @@ void pool::take_back_watched(void* data) noexcept {
 }
 
 void pool::deallocate_slowly(void* data) noexcept {
-  if (live_ == SIZE_MAX && !watched_) misuse(name_, "more blocks were freed than allocated");
-  if (!watched_) {
+  if (watched_) {
+    take_back_watched(data);
+  } else {
     link(data);
-    sweep();
-    return;
   }
-  take_back_watched(data);
-  if (live_ < trim_blocks_ / 2) sweep();
+  if (live_count() < trim_below_) sweep();
+}
+
+std::size_t pool::free_count() const noexcept {
+  return watched_ ? watched_count_ : free_->count;
+}
+
+std::size_t pool::carved_count() const noexcept {
+  return chunk_count_ * blocks_per_chunk_ - fresh_blocks_;
 }
 
 void pool::refuse_request() const {
@@ -178,17 +188,22 @@ bool pool::add_chunk() noexcept {
   if (chunks_->next != nullptr) chunks_->next->previous = chunks_;
   ++chunk_count_;
   fresh_blocks_ = blocks_per_chunk_;
-  watch_closed(taken->memory.data + first_block_offset_, chunk_bytes_ - first_block_offset_);
-  set_trim_bound(chunk_count_ * blocks_per_chunk_);
+  if (watched_) {
+    watch_closed(taken->memory.data + first_block_offset_, chunk_bytes_ - first_block_offset_);
+  }
+  set_trim_bound(chunk_count_ * blocks_per_chunk_ / 2);
   return true;
 }
 
-/// Says when to look for empty chunks again: when half of `blocks` are live no more. All free
+/// Says at how few live blocks to look for empty chunks again: half of what there are. All free
 /// blocks are visited then, so as many frees have paid for it.
-void pool::set_trim_bound(std::size_t blocks) noexcept {
+void pool::set_trim_bound(std::size_t live_blocks) noexcept {
   const bool can_be_empty = supply_.grows() && chunk_count_ > empty_chunks_kept_ + 1;
-  trim_blocks_ = can_be_empty ? blocks : 0;
-  trim_at_ = watched_ ? SIZE_MAX : trim_blocks_ / 2;
+  trim_below_ = can_be_empty ? live_blocks : 0;
+  // Of the blocks ever linked, the live ones are below the bound when the free ones are above this.
+  trim_above_ =
+      trim_below_ == 0 ? SIZE_MAX : carved_count() - std::min(trim_below_, carved_count());
+  if (watched_) trim_above_ = 0;
 }
 
 std::size_t pool::trim() noexcept {
@@ -198,33 +213,17 @@ std::size_t pool::trim() noexcept {
 
 /// Counts the free blocks of each chunk, and gives back those that have no other.
 std::size_t pool::sweep() noexcept {
+  free_block*& list = watched_ ? watched_free_ : free_;
   for (chunk* in = chunks_; in != nullptr; in = in->next)
     in->free_blocks = in == chunks_ ? fresh_blocks_ : 0;
-  free_block*& list = watched_ ? watched_free_ : free_;
-  for (free_block* block = list; block != nullptr; block = next_of(block))
+  for (free_block* block = list; block != &end_of_list; block = next_of(block))
     ++chunk_of(block)->free_blocks;
   std::size_t kept = 0;
   for (chunk* in = chunks_; in != nullptr; in = in->next) {
-    // One that stays is made to look used, so that the list below has one question to ask.
+    // One that stays is made to look used, so that what follows has one question to ask.
     if (in->free_blocks == blocks_per_chunk_ && kept++ < empty_chunks_kept_) in->free_blocks = 0;
   }
-  free_block* old = std::exchange(list, nullptr);
-  free_block* last = nullptr;
-  while (old != nullptr) {
-    free_block* const next = next_of(old);
-    if (chunk_of(old)->free_blocks != blocks_per_chunk_) {
-      if (watched_) watch_opened(last != nullptr ? last : old, sizeof(free_block));
-      (last != nullptr ? last->next : list) = old;
-      if (watched_) watch_closed(last != nullptr ? last : old, sizeof(free_block));
-      last = old;
-    }
-    old = next;
-  }
-  if (last != nullptr) {
-    watch_opened(last, sizeof *last);
-    last->next = nullptr;
-    if (watched_) watch_closed(last, sizeof *last);
-  }
+  keep_blocks_of_used_chunks(list);
   std::size_t given_back = 0;
   for (chunk* in = chunks_; in != nullptr;) {
     chunk* const next = in->next;
@@ -234,8 +233,35 @@ std::size_t pool::sweep() noexcept {
     }
     in = next;
   }
-  set_trim_bound(live_);
+  set_trim_bound(live_count() / 2);
   return given_back;
+}
+
+/// Makes the list anew without the blocks of chunks that are all free. Its order is turned around
+/// twice, so that the newest block is the first again, and the counts are right.
+void pool::keep_blocks_of_used_chunks(free_block*& list) noexcept {
+  free_block* old = std::exchange(list, &end_of_list);
+  free_block* turned = nullptr;
+  while (old != &end_of_list) {
+    free_block* const next = next_of(old);
+    if (chunk_of(old)->free_blocks != blocks_per_chunk_) {
+      set_next(old, turned);
+      turned = old;
+    }
+    old = next;
+  }
+  watched_count_ = 0;
+  while (turned != nullptr) {
+    free_block* const next = next_of(turned);
+    link(turned);
+    turned = next;
+  }
+}
+
+void pool::set_next(free_block* block, free_block* next) const noexcept {
+  if (watched_) watch_opened(block, sizeof *block);
+  block->next = next;
+  if (watched_) watch_closed(block, sizeof *block);
 }
 
 void pool::give_back(chunk* emptied) noexcept {
@@ -253,17 +279,17 @@ void pool::unlink(chunk* gone) noexcept {
 
 void pool::release() noexcept {
   if (leases_ != 0) misuse(name_, "released while a container or owner still holds memory of it");
-  live_ = 0;
-  free_ = nullptr;
-  watched_free_ = nullptr;
+  free_ = &end_of_list;
+  watched_free_ = &end_of_list;
+  watched_count_ = 0;
   const std::size_t kept = supply_.grows() ? std::min<std::size_t>(empty_chunks_kept_, 1) : 1;
   while (chunk_count_ > kept)
     give_back(chunks_);
   if (chunks_ != nullptr) {
     fresh_blocks_ = blocks_per_chunk_;
-    watch_freed(block_at(chunks_, 0), chunk_bytes_ - first_block_offset_);
+    if (watched_) watch_freed(block_at(chunks_, 0), chunk_bytes_ - first_block_offset_);
   }
-  set_trim_bound(chunk_count_ * blocks_per_chunk_);
+  set_trim_bound(0);
 }
 
 bool pool::owns(const void* address) const noexcept {
@@ -304,7 +330,7 @@ bool pool::is_marked(const chunk* in, std::size_t index) const noexcept {
 void pool::mark_free_blocks() noexcept {
   for (chunk* in = chunks_; in != nullptr; in = in->next)
     std::fill_n(in->bits(), bit_words(blocks_per_chunk_), 0);
-  for (free_block* block = watched_ ? watched_free_ : free_; block != nullptr;
+  for (free_block* block = watched_ ? watched_free_ : free_; block != &end_of_list;
        block = next_of(block)) {
     chunk* const in = chunk_of(block);
     const std::size_t index = index_in(in, block);
@@ -314,8 +340,8 @@ void pool::mark_free_blocks() noexcept {
 
 pool_statistics pool::statistics() const noexcept {
   const std::size_t blocks = chunk_count_ * blocks_per_chunk_;
-  return {.live_blocks = live_,
-          .free_blocks = blocks - live_,
+  return {.live_blocks = live_count(),
+          .free_blocks = blocks - live_count(),
           .held_bytes = supply_.held_bytes(),
           .held_bytes_peak = supply_.held_bytes_peak(),
           .chunks = chunk_count_};
@@ -331,14 +357,15 @@ bool pool::check_invariants() noexcept {
   if (chunks != chunk_count_ || supply_.held_bytes() < chunks * chunk_bytes_) return false;
   // Walking the list is safe only while every link stays inside the pool.
   std::size_t listed = 0;
-  for (free_block* block = watched_ ? watched_free_ : free_; block != nullptr;
+  for (free_block* block = watched_ ? watched_free_ : free_; block != &end_of_list;
        block = next_of(block)) {
     if (!owns(block) || ++listed > chunks * blocks_per_chunk_) return false;
     if (block_at(chunk_of(block), index_in(chunk_of(block), block)) != block) return false;
   }
   std::size_t live = 0;
   for_each_live([&live](void*) { ++live; });
-  return live == live_ && live + listed + fresh_blocks_ == chunks * blocks_per_chunk_;
+  return listed == free_count() && live == live_count() &&
+         live + listed + fresh_blocks_ == chunks * blocks_per_chunk_;
 }
 
 }  // namespace acre::region

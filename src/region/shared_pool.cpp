@@ -8,6 +8,7 @@
 
 namespace acre::region {
 
+constinit shared_pool::free_block shared_pool::end_of_list{nullptr, 0};
 thread_local constinit shared_pool::slot_array shared_pool::slots_of_thread{};
 
 /// Which shared pools are alive, and what a thread does with its magazines when it ends.
@@ -107,7 +108,7 @@ void* shared_pool::try_allocate_slowly() noexcept {
     const std::lock_guard guard(lock_);
     return blocks_.try_allocate();
   }
-  if (cache->first == nullptr && !refill(*cache)) return nullptr;
+  if (cache->first == &end_of_list && !refill(*cache)) return nullptr;
   return pop();
 }
 
@@ -119,9 +120,9 @@ void shared_pool::deallocate_slowly(void* data) noexcept {
     blocks_.deallocate(data);
     return;
   }
-  if (cache->count.load(std::memory_order_relaxed) == magazine_blocks_) {
+  if (cache->first->count == magazine_blocks_) {
     if (cache->spare != nullptr) store(cache->spare);
-    cache->spare = std::exchange(cache->first, nullptr);
+    cache->spare = std::exchange(cache->first, &end_of_list);
     cache->spare_count.store(magazine_blocks_, std::memory_order_relaxed);
     cache->count.store(0, std::memory_order_relaxed);
   }
@@ -148,7 +149,7 @@ shared_pool::magazine* shared_pool::attach() noexcept {
 void shared_pool::detach(magazine* cache) noexcept {
   const std::lock_guard guard(lock_);
   empty_list(cache->first);
-  empty_list(cache->spare);
+  if (cache->spare != nullptr) empty_list(cache->spare);
   (cache->previous != nullptr ? cache->previous->next : magazines_) = cache->next;
   if (cache->next != nullptr) cache->next->previous = cache->previous;
   --magazine_count_;
@@ -169,20 +170,16 @@ bool shared_pool::refill(magazine& cache) noexcept {
   if (depot_ != nullptr) {
     full_list* const taken = std::exchange(depot_, depot_->next_list);
     --depot_lists_;
-    cache.first = ::new (static_cast<void*>(taken)) free_block{taken->next};
+    cache.first = ::new (static_cast<void*>(taken)) free_block{taken->next, magazine_blocks_};
     cache.count.store(magazine_blocks_, std::memory_order_relaxed);
     return true;
   }
-  free_block* first = nullptr;
-  free_block** last = &first;
   std::size_t count = 0;
   for (; count < magazine_blocks_; ++count) {
     void* const data = blocks_.try_allocate();
     if (data == nullptr) break;
-    *last = ::new (data) free_block{nullptr};
-    last = &(*last)->next;
+    cache.first = ::new (data) free_block{cache.first, count + 1};
   }
-  cache.first = first;
   cache.count.store(count, std::memory_order_relaxed);
   return count > 0;
 }
@@ -201,12 +198,12 @@ void shared_pool::empty_depot(std::size_t lists_kept) noexcept {
   while (depot_lists_ > lists_kept) {
     full_list* const taken = std::exchange(depot_, depot_->next_list);
     --depot_lists_;
-    empty_list(::new (static_cast<void*>(taken)) free_block{taken->next});
+    empty_list(::new (static_cast<void*>(taken)) free_block{taken->next, magazine_blocks_});
   }
 }
 
 void shared_pool::empty_list(free_block* list) noexcept {
-  while (list != nullptr) {
+  while (list != &end_of_list) {
     free_block* const next = list->next;
     blocks_.deallocate(list);
     list = next;
@@ -240,7 +237,7 @@ bool shared_pool::check_invariants() noexcept {
   const std::lock_guard guard(lock_);
   const auto length = [](const free_block* list) {
     std::size_t count = 0;
-    for (; list != nullptr; list = list->next)
+    for (; list != nullptr && list != &end_of_list; list = list->next)
       ++count;
     return count;
   };

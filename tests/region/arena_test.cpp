@@ -121,7 +121,7 @@ TEST_P(arena_over, does_what_the_model_says) {
   for (int step = 0; step < 3000; ++step) {
     const std::size_t action = random.below(100);
     if (action < 80) {
-      model.allocate(random.size_up_to(12), std::size_t{1} << random.below(9));
+      model.allocate(1 + random.size_up_to(12), std::size_t{1} << random.below(9));
     } else if (action < 90) {
       model.mark();
     } else if (action < 99 && model.marks() > 0) {

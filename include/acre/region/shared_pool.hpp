@@ -67,10 +67,10 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
     const slot& mine = slots_of_thread[slot_index_];
     if (mine.pool_id == id_) [[likely]] {
       magazine& cache = *mine.cache;
-      const std::size_t count = cache.count.load(std::memory_order_relaxed);
-      if (count < magazine_blocks_) [[likely]] {
-        cache.first = ::new (data) free_block{cache.first};
-        cache.count.store(count + 1, std::memory_order_relaxed);
+      const std::size_t count = cache.first->count + 1;
+      if (count <= magazine_blocks_) [[likely]] {
+        cache.first = ::new (data) free_block{cache.first, count};
+        cache.count.store(count, std::memory_order_relaxed);
         return;
       }
     }
@@ -106,7 +106,10 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
 
   struct free_block {
     free_block* next;
+    std::size_t count;  ///< of the list from here to its end
   };
+  /// Where every list ends; nobody writes to it, so threads may share it.
+  ACRE_API static free_block end_of_list;
   /// The first block of a list in the depot.
   struct full_list {
     free_block* next;
@@ -115,7 +118,7 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
 
   /// One thread's blocks. Its thread alone changes it; others read the counts for statistics.
   struct alignas(64) magazine {
-    free_block* first = nullptr;
+    free_block* first = &end_of_list;
     std::atomic<std::size_t> count{0};
     free_block* spare = nullptr;  ///< a full list, or null
     std::atomic<std::size_t> spare_count{0};
@@ -138,10 +141,11 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
       return nullptr;
     magazine& cache = *mine.cache;
     free_block* const taken = cache.first;
-    if (taken == nullptr) [[unlikely]]
+    if (taken == &end_of_list) [[unlikely]]
       return nullptr;
     cache.first = taken->next;
-    cache.count.store(cache.count.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    // Stored for statistics alone and never loaded here: no call waits for the one before.
+    cache.count.store(taken->count - 1, std::memory_order_relaxed);
     return taken;
   }
 
