@@ -139,7 +139,10 @@ void stack_resource::deallocate(void* data, std::size_t, std::size_t) noexcept {
     }
     return;
   }
-  if (!owns(data)) misuse(name_, "a block was freed that is not of this stack, or is free already");
+  // The head's last byte: a block of size 0 may begin where the memory ends.
+  if (!owns(static_cast<std::byte*>(data) - 1)) {
+    misuse(name_, "a block was freed that is not of this stack, or is free already");
+  }
   if (when_out_of_order_ == out_of_order::error) {
     misuse(name_, "a block was freed out of order: a newer one is still in use");
   }
