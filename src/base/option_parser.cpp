@@ -226,12 +226,12 @@ text<160> describe_accepted(const option_info& option) noexcept {
       words.add("0 or 1 (also false, true, no, yes, off, on)");
       break;
     case option_kind::bytes:
-      add_signed(words.add("0, or a size in bytes from "), option.minimum);
+      add_signed(words.add("0, or bytes from "), option.minimum);
       if (option.maximum == option_no_maximum)
         words.add(" up");
       else
         add_signed(words.add(" to "), option.maximum);
-      words.add("; K, M, G or T may follow");
+      words.add("; with K, M, G or T");
       break;
     case option_kind::milliseconds:
       add_signed(words.add("a number from "), option.minimum);

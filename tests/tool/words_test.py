@@ -70,7 +70,7 @@ class Misuse(ToolCase):
         self.assert_option_error("purge_delay_ms=-2", "from -1 to 3600000")
         self.assert_option_error("purge_delay_ms=3600001", "from -1 to 3600000")
         self.assert_option_error("purge_delay_ms=1.5", "from -1 to 3600000")
-        self.assert_option_error("memory_limit=-1", "0, or a size in bytes from 1048576 up",
+        self.assert_option_error("memory_limit=-1", "0, or bytes from 1048576 up",
                                  "K, M, G or T")
         # Less than a program can start with; most likely a unit was forgotten.
         self.assert_option_error("memory_limit=512", "from 1048576 up")
