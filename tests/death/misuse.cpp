@@ -85,6 +85,25 @@ void double_free_by_two_threads() {
   churn(96);
 }
 
+/// The second free meets a batch of blocks of several classes on their way to another thread's
+/// heap.
+void double_free_past_mixed_batch() {
+  pthread_t thread{};
+  std::array<void*, 2> blocks{};
+  pthread_create(
+      &thread, nullptr,
+      [](void* given) -> void* {
+        auto& made = *static_cast<std::array<void*, 2>*>(given);
+        made = {family::malloc(80), family::malloc(400)};
+        return nullptr;
+      },
+      &blocks);
+  pthread_join(thread, nullptr);
+  for (void* block : blocks)
+    family::free(block);
+  double_free(300'000);
+}
+
 /// The blocks lie in the cache of a thread that waits, until the purging thread empties it.
 void double_free_in_waiting_thread() {
   pthread_t thread{};
@@ -179,6 +198,7 @@ constexpr fault faults[] = {
     {"double_free_huge", double_free_huge},
     {"double_free_later", double_free_later},
     {"double_free_by_two_threads", double_free_by_two_threads},
+    {"double_free_past_mixed_batch", double_free_past_mixed_batch},
     {"double_free_in_waiting_thread", double_free_in_waiting_thread},
     {"free_interior_small", free_interior_small},
     {"free_interior_large", free_interior_large},
