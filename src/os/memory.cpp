@@ -100,18 +100,53 @@ bool strict_overcommit() noexcept {
 
 }  // namespace
 
-bool move_pages(std::byte* source, std::byte* target, std::size_t size_bytes) noexcept {
-  // The kernel unmaps the target before it looks whether the limits allow the move. Where they may
-  // not, a refusal would leave a hole.
-  if (address_space_limit() != SIZE_MAX || strict_overcommit()) return false;
+namespace {
+
+constexpr std::size_t page = 4096;
+
+long remap(std::byte* source, std::byte* target, std::size_t size_bytes) noexcept {
   const auto size = static_cast<long>(size_bytes);
-  if (failed(raw_syscall(SYS_mremap, as_long(source), size, size,
-                         MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, as_long(target))))
-    return false;
+  return raw_syscall(SYS_mremap, as_long(source), size, size,
+                     MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, as_long(target));
+}
+
+/// Whether the kernel moves pages of several mappings at once (Linux 6.17). Tried once: two pages
+/// that advice sets apart are moved onto two others.
+bool moves_several_mappings() noexcept {
+  static constinit std::atomic<int> known{0};  // 0: not tried, 1: no, 2: yes. Relaxed: a cache.
+  if (const int answer = known.load(std::memory_order_relaxed); answer != 0) return answer == 2;
+  std::byte* const pages = map_on_demand(4 * page);
+  if (pages == nullptr) return false;
+  const bool apart =
+      !failed(raw_syscall(SYS_madvise, as_long(pages), static_cast<long>(page), MADV_DONTFORK));
+  const bool moved = apart && !failed(remap(pages, pages + 2 * page, 2 * page));
+  // After a refusal the last two are unmapped, and may be another thread's by now.
+  unmap(pages, moved ? 4 * page : 2 * page);
+  known.store(moved ? 2 : 1, std::memory_order_relaxed);
+  return moved;
+}
+
+/// Whether the pages lie in several mappings. To lengthen them is refused for that, too, by another
+/// error than where there is no room.
+bool span_mappings(std::byte* start, std::size_t size_bytes) noexcept {
+  const long grown = raw_syscall(SYS_mremap, as_long(start), static_cast<long>(size_bytes),
+                                 static_cast<long>(size_bytes + page), 0);
+  if (!failed(grown)) unmap(start + size_bytes, page);
+  return grown == -EFAULT;
+}
+
+}  // namespace
+
+bool move_pages(std::byte* source, std::byte* target, std::size_t size_bytes) noexcept {
+  // The kernel unmaps the target before it looks at the source and whether the limits allow the
+  // move. Where they may not, a refusal would leave a hole.
+  if (address_space_limit() != SIZE_MAX || strict_overcommit()) return false;
+  if (!moves_several_mappings() && span_mappings(source, size_bytes)) return false;
+  if (failed(remap(source, target, size_bytes))) return false;
   // What is left behind keeps the marks of its past, which stop the kernel from joining it with its
   // neighbours; a fresh mapping has none.
-  raw_syscall(SYS_mmap, as_long(source), size, PROT_READ | PROT_WRITE, anonymous | MAP_FIXED, -1,
-              0);
+  raw_syscall(SYS_mmap, as_long(source), static_cast<long>(size_bytes), PROT_READ | PROT_WRITE,
+              anonymous | MAP_FIXED, -1, 0);
   return true;
 }
 

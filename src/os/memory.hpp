@@ -27,7 +27,8 @@ void unmap(std::byte* address, std::size_t size_bytes) noexcept;
 
 /// Moves pages to `target`, which must be mapped and is replaced; `source` stays mapped and reads
 /// as zero (mremap with MREMAP_DONTUNMAP, Linux 5.7). False when refused: nothing has moved. Always
-/// refused under a limit of address space or data, and under strict overcommit.
+/// refused under a limit of address space or data, and under strict overcommit; and before Linux
+/// 6.17, when the source lies in several mappings.
 [[nodiscard]] bool move_pages(std::byte* source, std::byte* target,
                               std::size_t size_bytes) noexcept;
 

@@ -3,6 +3,7 @@
 
 #include "heap/page_heap.hpp"
 #include "os/background_thread.hpp"
+#include "os/memory.hpp"
 #include "support/child.hpp"
 #include "support/sanitizer.hpp"
 
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 namespace {
 
@@ -64,6 +66,23 @@ TEST(page_heap, a_child_of_fork_gets_back_what_its_parent_was_purging) {
   room[0] = static_cast<char>(depth);
   if (depth < 0) return room[0];
   return recurse(depth + 1) + room[0];
+}
+
+/// A kernel that refuses to move several mappings at once leaves a hole where they were to go.
+TEST(move_pages, of_several_mappings_moves_all_or_nothing) {
+  constexpr std::size_t page = 4096;
+  constexpr std::size_t size = 4 * page;
+  std::byte* const source = acre::os::map_on_demand(2 * size);
+  ASSERT_NE(source, nullptr);
+  std::byte* const target = source + size;
+  ASSERT_EQ(madvise(source + page, page, MADV_DONTDUMP), 0);
+  std::memset(source, 7, size);
+  const bool moved = acre::os::move_pages(source, target, size);
+  for (std::size_t at = 0; at < size; at += page) {
+    EXPECT_EQ(source[at], moved ? std::byte{0} : std::byte{7}) << at;
+    EXPECT_EQ(target[at], moved ? std::byte{7} : std::byte{0}) << at;
+  }
+  acre::os::unmap(source, 2 * size);
 }
 
 TEST(background_thread, that_needs_too_much_stack_ends_the_program) {
