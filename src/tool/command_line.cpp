@@ -39,6 +39,9 @@ class help_formatter : public CLI::Formatter {
   std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
     return {};  // it begins the description
   }
+  std::string make_positionals(const CLI::App* /*app*/) const override {
+    return {};  // they are in the usage
+  }
   std::string make_option_opts(const CLI::Option* option) const override {
     return option->get_items_expected_max() == 0 ? "" : " " + option->get_type_name();
   }
@@ -235,8 +238,7 @@ int maps_words(words arguments) {
       "Shows the memory of a process as the textbook draws it: each segment with its\n"
       "size, and how much is resident, shared, swapped, dirty, huge and locked.");
   parser->add_option("target", request.target, "A process, or a file that --json wrote")
-      ->type_name("")
-      ->group("");
+      ->type_name("");
   parser->add_flag("--all", request.is_all, "A row for each mapping, none left out");
   parser->add_option("--sort", order, "Order: address, size, rss, pss, swap, dirty")
       ->type_name("BY");
@@ -271,9 +273,9 @@ int pages_words(words arguments) {
       "pages", "[OPTIONS] PID [WHAT]",
       "Shows what the pages of a process are: present, swapped, files, huge, zero, on\n"
       "which node. WHAT is an address, a range START-END, or a part of a name that\n"
-      "'acre maps' shows, such as heap or libc; without it all mappings are shown.");
-  parser->add_option("target", request.target, "A process")->type_name("")->group("");
-  parser->add_option("what", request.selector, "Which mappings")->type_name("")->group("");
+      "'acre maps' shows, such as heap or libc; without it, all but reservations.");
+  parser->add_option("target", request.target, "A process")->type_name("");
+  parser->add_option("what", request.selector, "Which mappings")->type_name("");
   parser->add_option("--working-set", time, "Show what is referenced in TIME")->type_name("TIME");
   parser->add_option("--png", request.png_path, "Draw the heat map to FILE; - is standard output")
       ->type_name("FILE");

@@ -3,6 +3,7 @@
 
 #include "tool/command_line.hpp"
 #include "tool/error.hpp"
+#include "tool/maps_text.hpp"
 #include "tool/output_file.hpp"
 
 #include <clocale>
@@ -16,7 +17,8 @@ namespace {
 
 int report(const char* text, acre::tool::exit_code code) noexcept {
   try {
-    acre::tool::write_all(STDERR_FILENO, fmt::format("acre: error: {}\n", text));
+    acre::tool::write_all(STDERR_FILENO,
+                          fmt::format("acre: error: {}\n", acre::tool::printable(text)));
   } catch (const std::exception&) {
     acre::tool::write_all(STDERR_FILENO, "acre: error: out of memory\n");
   }

@@ -33,6 +33,9 @@ void print(const std::string& text) {
 }
 
 snapshot read_snapshot(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    throw error(exit_code::misuse, fmt::format("cannot read {}: it is a directory", path));
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     throw error(exit_code::misuse, fmt::format("cannot read {}: {}", path, std::strerror(errno)));
@@ -105,9 +108,21 @@ snapshot take_earlier(const maps_request& request, const os::process* process) {
   return before;
 }
 
+void require_sensible(const maps_request& request) {
+  if (request.json_path == "-" && request.html_path == "-")
+    throw error(exit_code::misuse, "only one of --json and --html may be '-'");
+  const bool is_shown_once =
+      !request.diff.empty() || !request.json_path.empty() || !request.html_path.empty();
+  if (request.watch_interval.count() > 0 && is_shown_once) {
+    throw error(exit_code::misuse,
+                "--watch shows a process again and again; --diff, --json and --html do it once");
+  }
+}
+
 }  // namespace
 
 int maps(const maps_request& request) {
+  require_sensible(request);
   std::optional<os::process> process;
   if (!is_file(request.target))
     process.emplace(open_process(target_pid(request.target), request.proc));

@@ -21,18 +21,19 @@ bool write_all(int file, std::string_view text) noexcept {
   return true;
 }
 
-output_file::output_file(const std::string& path) : path_(path) {
+output_file::output_file(const std::string& path)
+    : name_(path == "-" ? "to standard output" : path) {
   constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
   file_ = file_descriptor(path == "-" ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
                                       : ::open(path.c_str(), flags, 0666));
   if (!file_.is_open()) {
-    throw error(exit_code::misuse, fmt::format("cannot write {}: {}", path_, std::strerror(errno)));
+    throw error(exit_code::misuse, fmt::format("cannot write {}: {}", name_, std::strerror(errno)));
   }
 }
 
 void output_file::write(std::string_view text) const {
   if (!write_all(file_.get(), text))
-    throw error(exit_code::misuse, fmt::format("cannot write {}: {}", path_, std::strerror(errno)));
+    throw error(exit_code::misuse, fmt::format("cannot write {}: {}", name_, std::strerror(errno)));
 }
 
 }  // namespace acre::tool

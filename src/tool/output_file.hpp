@@ -19,7 +19,7 @@ class output_file {
   void write(std::string_view text) const;
 
  private:
-  std::string path_;
+  std::string name_;  ///< for errors
   file_descriptor file_;
 };
 

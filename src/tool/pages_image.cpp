@@ -106,8 +106,9 @@ std::string format_pages_svg(const page_view& view) {
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" "
       "font-size=\"13\" role=\"img\"><title>Pages of process {}</title>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
-      "<text x=\"4\" y=\"16\">Process {}: {} pages, {} in a cell</text>\n",
-      width, top + rows * cell, view.pid, view.pid, format_count(view.pages), map.pages_per_cell);
+      "<text x=\"4\" y=\"16\">Process {}: {} page{}, {} in a cell</text>\n",
+      width, top + rows * cell, view.pid, view.pid, format_count(view.pages),
+      view.pages == 1 ? "" : "s", map.pages_per_cell);
   std::size_t x = 4;
   for (std::size_t index = 0; index < colours.size(); ++index) {
     const auto name = page_state_name(static_cast<page_state>(index));

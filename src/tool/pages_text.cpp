@@ -137,10 +137,10 @@ json categories(const os::page_span& span) {
 }  // namespace
 
 std::string format_pages(const page_view& view, const drawing& how) {
-  std::string text =
-      fmt::format("{}{} ({}): {} pages of {} in {} mappings{}\n", how.colours.heading,
-                  printable(view.name), view.pid, format_count(view.pages),
-                  format_bytes(view.page_bytes), format_count(view.areas.size()), how.colours.end);
+  std::string text = fmt::format(
+      "{}{} ({}): {} page{} of {} in {} mapping{}{}\n", how.colours.heading, printable(view.name),
+      view.pid, format_count(view.pages), view.pages == 1 ? "" : "s", format_bytes(view.page_bytes),
+      format_count(view.areas.size()), view.areas.size() == 1 ? "" : "s", how.colours.end);
   add_counts(text, view);
   text += "\n";
   add_facts(text, view);

@@ -1,5 +1,6 @@
 #include "tool/run_text.hpp"
 
+#include "tool/maps_text.hpp"
 #include "tool/units.hpp"
 
 #include <algorithm>
@@ -124,7 +125,8 @@ void append_waste_and_classes(std::string& text, const heap_report& report, cons
 }
 
 /// Cut in the middle of nothing: a name longer than its column keeps its start.
-std::string shortened(std::string name, std::size_t width) {
+std::string shortened(std::string_view text, std::size_t width) {
+  auto name = printable(text);
   if (name.size() > width) name = name.substr(0, width - 2) + "..";
   return name;
 }

@@ -14,6 +14,7 @@
 
 #include <elf.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace acre::tool {
 namespace {
@@ -274,9 +275,10 @@ std::string describe_failure(const os::process& process, const failure& problem)
   if (problem.number == ESRCH || !status)
     return fmt::format("{} ended while it was looked at", who);
   if (problem.number == EACCES || problem.number == EPERM) {
-    return fmt::format(
-        "may not read {} of {}, which belongs to user {}; run as that user or as root",
-        problem.call, who, status->user);
+    const auto refused = fmt::format("may not read {} of {}, which belongs to user {}",
+                                     problem.call, who, status->user);
+    if (::geteuid() != 0) return refused + "; run as that user or as root";
+    return refused + "; root needs CAP_SYS_PTRACE for it, in a container that of the host";
   }
   return fmt::format("cannot read {} of {}: {}", problem.call, who, std::strerror(problem.number));
 }
@@ -339,7 +341,8 @@ os::process open_process(pid_t pid, const std::string& proc) {
   auto process = os::process::open(pid, proc.c_str());
   if (process) return *std::move(process);
   if (process.error().number == ESRCH)
-    throw error(exit_code::misuse, fmt::format("there is no process {}", pid));
+    throw error(exit_code::misuse,
+                fmt::format("there is no process {}{}", pid, proc == "/proc" ? "" : " in " + proc));
   throw error(exit_code::misuse, fmt::format("cannot open process {} in {}: {}", pid, proc,
                                              std::strerror(process.error().number)));
 }

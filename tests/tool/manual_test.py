@@ -99,6 +99,8 @@ class Completion(ToolCase):
         self.assertEqual(self.complete("acre", "run", "--option", "purge"), ["purge_delay_ms="])
         self.assertIn("printf", self.complete("acre", "run", "print"))
         self.assertEqual(self.complete("acre", "run", "--", "ls", "--q"), [])
+        self.assertIn(MANUAL, self.complete("acre", "pages", "--png", MANUAL[:-1]))
+        self.assertIn("2s", self.complete("acre", "maps", "--watch", "2"))
 
     def test_in_zsh_is_well_formed(self):
         if shutil.which("zsh") is None:

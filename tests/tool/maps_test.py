@@ -394,8 +394,12 @@ class Refusals(MapsCase):
         self.assert_error(self.acre("maps", "--sort", "colour", me), 2, "'colour'", "address, size, rss")
         self.assert_error(self.acre("maps", "--watch", "1ms", me), 2, "--watch", "100ms")
         self.assert_error(self.acre("maps", "--diff", "/no/such", me), 2, "/no/such")
-        self.assert_error(self.acre("maps", "--proc", "/nowhere", me), 2, "no process")
+        self.assert_error(self.acre("maps", "--proc", "/nowhere", me), 2, "no process", "in /nowhere")
         self.assert_error(self.acre("maps", "--json", "/no/such/x", me), 2, "cannot write /no/such/x")
+        self.assert_error(self.acre("maps", "--json", "-", "--html", "-", me), 2, "only one of")
+        for more in ("--diff=1s", "--json=x", "--html=x"):
+            self.assert_error(self.acre("maps", "--watch", "1s", more, me), 2, "--watch", "once")
+        self.assert_error(self.acre("maps", self.folder), 2, self.folder, "directory")
         with open(self.path("x.json"), "w", encoding="utf-8") as file:
             file.write('{"acre_maps": 1}')
         self.assert_error(self.acre("maps", self.path("x.json")), 2, "x.json", "acre maps --json")
@@ -440,15 +444,16 @@ class Refusals(MapsCase):
         # The tool's own folder may be closed to that user.
         tool = "/proc/self/fd/9"
         child = self.python()
-        with open(TOOL, "rb") as file:
-            result = subprocess.run(
-                ["setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all",
-                 "--inh-caps=-all", "sh", "-c", f"exec {tool} maps {child.pid}"],
-                capture_output=True, text=True, timeout=60, env=self.environment,
-                preexec_fn=lambda: os.dup2(file.fileno(), 9), pass_fds=(9,))
-        if result.returncode in (126, 127):
-            self.skipTest("another user may not execute the tool here")
-        self.assert_error(result, 2, "may not read", "user 0", "root")
+        for user, advice in ((65534, "or as root"), (0, "CAP_SYS_PTRACE")):
+            with self.subTest(user=user), open(TOOL, "rb") as file:
+                result = subprocess.run(
+                    ["setpriv", f"--reuid={user}", "--clear-groups", "--bounding-set=-all",
+                     "--inh-caps=-all", "sh", "-c", f"exec {tool} maps {child.pid}"],
+                    capture_output=True, text=True, timeout=60, env=self.environment,
+                    preexec_fn=lambda file=file: os.dup2(file.fileno(), 9), pass_fds=(9,))
+                if result.returncode in (126, 127):
+                    self.skipTest("another user may not execute the tool here")
+                self.assert_error(result, 2, "may not read", "user 0", advice)
 
     def test_another_pid_namespace(self):
         if shutil.which("unshare") is None:

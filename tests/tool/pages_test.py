@@ -176,6 +176,7 @@ class Refusals(PagesCase):
         self.assert_error(self.acre("pages"), 2, "no process", "pages --help")
         self.assert_error(self.acre("pages", "--working-set", "1", "--working-set", "0ms", pid), 2)
         self.assert_error(self.acre("pages", "--png", "/no/such/x", pid), 2, "cannot write /no/such/x")
+        self.assert_error(self.acre("pages", "--svg", "-", "--png", "-", pid), 2, "only one of")
 
     def test_a_process_that_ended(self):
         child = subprocess.Popen(["true"])

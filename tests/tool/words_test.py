@@ -17,6 +17,7 @@ class Help(ToolCase):
             self.assertLessEqual(len(lines), 24, words)
             self.assertLessEqual(max(map(len, lines)), 80, words)
             self.assertTrue(result.stdout.startswith("Usage: acre "), words)
+            self.assertNotIn("\n\n\n", result.stdout, words)
 
     def test_names_every_verb(self):
         for verb in VERBS:
@@ -34,6 +35,7 @@ class Misuse(ToolCase):
     def test_of_verbs(self):
         self.assert_error(self.acre(), 2, "no verb given", "acre --help")
         self.assert_error(self.acre("rum"), 2, "no verb 'rum'", "acre --help")
+        self.assert_error(self.acre("\x1b[31m"), 2, r"no verb '\x1b[31m'")
         self.assert_error(self.acre("run"), 2, "no command to run", "acre run --help")
         self.assert_error(self.acre("run", "-q", "--"), 2, "no command to run")
 

@@ -41,13 +41,18 @@ _acre() {
       compopt -o nospace
       return
       ;;
-    --json | --svg | --html)
+    --json | --svg | --html | --png | --diff)
       COMPREPLY=($(compgen -f -- "$word"))
       compopt -o filenames
       return
       ;;
-    --stats-every)
-      COMPREPLY=($(compgen -W "500ms 1s 10s 1m" -- "$word"))
+    --proc)
+      COMPREPLY=($(compgen -d -- "$word"))
+      compopt -o filenames
+      return
+      ;;
+    --stats-every | --watch | --working-set)
+      COMPREPLY=($(compgen -W "500ms 1s 2s 10s 1m" -- "$word"))
       return
       ;;
     --rows | --allocators | --reps) return ;;
