@@ -89,12 +89,14 @@ std::vector<page_area> areas_by_name(const std::vector<segment>& segments,
   return areas;
 }
 
+/// Every page of which a part is in the range.
 std::vector<page_area> areas_in(const std::vector<segment>& segments, address_range range,
                                 std::uint64_t page_bytes) {
   std::vector<page_area> areas;
   for (const auto& each : segments) {
     const auto start = std::max(each.mapping().start, range.start / page_bytes * page_bytes);
-    const auto end = std::min(each.mapping().end, range.end);
+    auto end = each.mapping().end;
+    if (range.end < end) end = (range.end + page_bytes - 1) / page_bytes * page_bytes;
     if (start < end) areas.push_back(area_of(each, start, end));
   }
   return areas;

@@ -75,6 +75,9 @@ class Counts(PagesCase):
         child, start, _ = self.known()
         self.assertEqual(self.json_of(child.pid, f"{start + 5000:x}")["pages"], 64)
         self.assertEqual(self.json_of(child.pid, f"0x{start + 5000:x}")["pages"], 64)
+        for first, last, pages in ((5000, 5001, 1), (PAGE - 1, PAGE + 1, 2), (1, 3 * PAGE, 3)):
+            part = self.json_of(child.pid, f"{start + first:x}-{start + last:x}")
+            self.assertEqual(part["pages"], pages, (first, last))
         part = self.json_of(child.pid, f"{start + 8 * PAGE:x}-{start + 12 * PAGE:x}")
         self.assertEqual((part["pages"], part["counts"]["anonymous"]), (4, 2))
 
