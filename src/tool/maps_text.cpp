@@ -371,10 +371,12 @@ std::string format_maps(const snapshot& what, maps_order order, bool is_all, con
 std::string format_maps_diff(const snapshot& before, const snapshot& after, const drawing& how) {
   std::string text;
   const auto passed = std::chrono::duration<double, std::milli>(after.time - before.time);
-  add_heading(text,
-              fmt::format("{} ({}): changes in {}", printable(after.name), after.pid,
-                          format_duration(std::max(passed.count(), 0.0))),
-              how);
+  const auto time = format_duration(std::max(passed.count(), 0.0));
+  const auto relation = before.pid == after.pid
+                            ? fmt::format("changes in {}", time)
+                            : fmt::format("compared with {} ({}), {} before",
+                                          printable(before.name), before.pid, time);
+  add_heading(text, fmt::format("{} ({}): {}", printable(after.name), after.pid, relation), how);
   const auto changes = changed_rows(before, after);
   if (changes.empty()) {
     text += "nothing changed\n";

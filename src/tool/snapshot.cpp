@@ -294,9 +294,13 @@ void require_memory(const os::process& process) {
                     process.pid(), status->name, status->parent));
   }
   if (!status->has_memory()) {
+    // A process gives its memory back before it shows as ended; before Linux 6.8 the kernel does
+    // not tell that from its own threads.
+    const auto why = status->kernel_thread
+                         ? "is a kernel thread; it has no memory of its own"
+                         : "has no memory: it is about to end, or it is a kernel thread";
     throw error(exit_code::misuse,
-                fmt::format("process {} ({}) is a kernel thread; it has no memory of its own",
-                            process.pid(), status->name));
+                fmt::format("process {} ({}) {}", process.pid(), status->name, why));
   }
 }
 

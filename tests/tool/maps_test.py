@@ -287,6 +287,8 @@ class Views(MapsCase):
         same = self.acre("maps", "--diff", "100ms", str(child.pid))
         self.assertEqual(same.returncode, 0, same.stderr)
         self.assertIn("changes in", same.stdout)
+        other = self.acre("maps", "--diff", path, str(os.getpid()))
+        self.assertRegex(other.stdout, rf" \({os.getpid()}\): compared with .* \({child.pid}\), ")
         child.stdin.write("\n")
         child.stdin.flush()
         self.assertEqual(child.stdout.readline(), "grown\n")
@@ -354,6 +356,11 @@ class Fixtures(MapsCase):
                          ["program_text", "program_data", "program_bss", "heap_brk", "libraries",
                           "stack"])
         self.assertIn("000008048000 ", self.acre("maps", "--proc", proc, "7").stdout)
+
+    def test_a_process_that_is_ending_and_a_kernel_thread(self):
+        for kernel_thread, words in ((0, "about to end"), (1, "is a kernel thread")):
+            proc = self.proc("", f"Name:\told\nState:\tR (running)\nKthread:\t{kernel_thread}\n")
+            self.assert_error(self.acre("maps", "--proc", proc, "7"), 2, "(old)", words)
 
     def test_kernels_before_and_after_this_one(self):
         proc = self.proc(
@@ -432,7 +439,7 @@ class Refusals(MapsCase):
                 result = self.acre("maps", pid)
                 seen.add(result.returncode)
                 if result.returncode != 0:
-                    self.assertRegex(result.stderr, "no process|ended|may not read")
+                    self.assertRegex(result.stderr, "no process|ended|about to end|may not read")
         self.assertLessEqual(seen, {0, 2})
 
     def test_a_process_of_another_user(self):
