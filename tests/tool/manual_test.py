@@ -101,6 +101,10 @@ class Completion(ToolCase):
         self.assertEqual(self.complete("acre", "run", "--", "ls", "--q"), [])
         self.assertIn(MANUAL, self.complete("acre", "pages", "--png", MANUAL[:-1]))
         self.assertIn("2s", self.complete("acre", "maps", "--watch", "2"))
+        pid = str(os.getpid())
+        self.assertIn(pid, self.complete("acre", "maps", pid[:-1]))
+        self.assertEqual(self.complete("acre", "maps", "s"), ["self"])
+        self.assertEqual(self.complete("acre", "pages", pid, "h"), ["heap"])
 
     def test_in_zsh_is_well_formed(self):
         if shutil.which("zsh") is None:

@@ -4,6 +4,11 @@ _acre_options() {
   acre options 2>/dev/null | sed -n 's/^\([a-z][a-z_]*\) .*/\1=/p' | grep -v '^summary_path='
 }
 
+_acre_processes() {
+  compgen -W self -- "$1"
+  (cd /proc && compgen -G "$1*" | grep -x '[0-9]*')
+}
+
 _acre() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
   local index
@@ -70,8 +75,10 @@ _acre() {
     pages)
       if [[ $word == -* ]]; then
         COMPREPLY=($(compgen -W "--working-set --png --svg --json --help" -- "$word"))
+      elif [[ $before =~ ^([0-9]+|self)$ ]]; then
+        COMPREPLY=($(compgen -W "anonymous files heap libraries stack" -- "$word"))
       else
-        COMPREPLY=($(cd /proc && compgen -G "[0-9]*" -- "$word" | grep "^$word"))
+        COMPREPLY=($(_acre_processes "$word"))
       fi
       ;;
     maps)
@@ -81,7 +88,7 @@ _acre() {
         COMPREPLY=($(compgen -W "--all --sort --diff --watch --html --json --proc --help" \
           -- "$word"))
       else
-        COMPREPLY=($(cd /proc && compgen -G "[0-9]*" -- "$word" | grep "^$word"))
+        COMPREPLY=($(_acre_processes "$word"))
       fi
       ;;
     machine)
