@@ -268,8 +268,9 @@ page_grant page_heap::finish(run_index run, const page_request& request, bool ze
 page_grant page_heap::take(const page_request& request) noexcept {
   run_index run = 0;
   if (request.source != page_source::clean_only) {
-    // Dirty pages count towards the limit already.
-    if (within_limit_reused(request.pages)) run = take_free(run_state::dirty, request);
+    // Before any page is moved: what is over the limit by itself fits nowhere.
+    if (!within_limit_reused(request.pages)) return {};
+    run = take_free(run_state::dirty, request);
     if (run == 0 && request.source == page_source::dirty_only) return {};
     if (run == 0 && request.pages >= growth_step_pages && request.alignment_pages == 1)
       run = take_mixed(request);

@@ -1,6 +1,7 @@
 /// Parts of the heap that cannot be seen from outside.
 #include <acre/malloc.h>
 
+#include "heap/config.hpp"
 #include "heap/page_heap.hpp"
 #include "os/background_thread.hpp"
 #include "os/memory.hpp"
@@ -58,6 +59,16 @@ TEST(page_heap, a_child_of_fork_gets_back_what_its_parent_was_purging) {
   }
   stop = true;
   trimmer.join();
+}
+
+TEST(page_heap, does_not_count_what_a_limit_refused_as_free_memory) {
+  make_dirty_pages();
+  std::atomic<std::size_t>& limit = acre::heaps::config.memory_limit_bytes;
+  limit = std::size_t{512} << 20U;
+  EXPECT_EQ(acre_malloc(std::size_t{1} << 30U), nullptr);
+  const acre::heaps::page_counts counts = process_pages.counts();
+  limit = 0;
+  EXPECT_LE((counts.live + counts.dirty) * 4096, std::size_t{512} << 20U);
 }
 
 /// Writes below its frame for ever.
