@@ -69,7 +69,7 @@ void row(const char* what, const char* unit, int turns, double per_turn, First f
   }
   const double one = low_decile(bare);
   const double other = low_decile(value);
-  std::printf("%-44s %12.1f %12.1f  %s   ratio %.3f\n", what, one, other, unit, one / other);
+  std::printf("%-46s %12.1f %12.1f  %s   ratio %.3f\n", what, one, other, unit, one / other);
 }
 
 void create_and_destroy(const sizes& how, std::size_t size_bytes, const char* what) {
@@ -103,39 +103,53 @@ mapping touched(std::size_t size_bytes) {
   return made;
 }
 
-/// Guards every second page in both ways: of a new mapping, or of one that is in memory, whose
-/// pages a marker gives back.
-void guards(const sizes& how, bool in_memory, const char* what) {
+/// Guards every second page by mprotect and by `second`: of a new mapping, or of one that is in
+/// memory, whose pages a marker gives back.
+template <class Guard>
+void guards(const sizes& how, bool in_memory, const char* what, Guard second) {
   const std::size_t page = page_size();
-  const auto second_page = [page](std::size_t i) {
-    return byte_range{.offset_bytes = 2 * i * page, .size_bytes = page};
-  };
+  std::vector<byte_range> places;
+  for (std::size_t i = 0; i < guard_count; ++i)
+    places.push_back({.offset_bytes = 2 * i * page, .size_bytes = page});
   const auto make = [in_memory, size_bytes = 2 * guard_count * page] {
     return in_memory ? touched(size_bytes) : acre::or_throw(mapping::anonymous(size_bytes));
   };
-  mapping probe = touched(page);
-  if (probe.guard({}) != guard_kind::marker) {
-    std::printf("guards: skipped, this kernel has no MADV_GUARD_INSTALL (Linux 6.13)\n");
-    return;
-  }
   row(
       what, "ns", how.guard_turns, guard_count,
       [&] {
         mapping made = make();
         return nanoseconds([&] {
-          for (std::size_t i = 0; i < guard_count; ++i) {
-            if (!made.protect(page_access::none, second_page(i))) std::abort();
+          for (const byte_range& place : places) {
+            if (::mprotect(made.data() + place.offset_bytes, place.size_bytes, PROT_NONE) != 0) {
+              std::abort();
+            }
           }
         });
       },
       [&] {
         mapping made = make();
-        return nanoseconds([&] {
-          for (std::size_t i = 0; i < guard_count; ++i) {
-            if (made.guard(second_page(i)) != guard_kind::marker) std::abort();
-          }
-        });
+        return nanoseconds([&] { second(made, places); });
       });
+}
+
+void all_guards(const sizes& how) {
+  mapping probe = touched(page_size());
+  if (probe.guard({}) != guard_kind::marker) {
+    std::printf("guards: skipped, this kernel has no MADV_GUARD_INSTALL (Linux 6.13)\n");
+    return;
+  }
+  const auto singly = [](mapping& made, const std::vector<byte_range>& places) {
+    for (const byte_range& place : places) {
+      if (made.guard(place) != guard_kind::marker) std::abort();
+    }
+  };
+  const auto at_once = [](mapping& made, const std::vector<byte_range>& places) {
+    if (made.guard_all(places) != guard_kind::marker) std::abort();
+  };
+  guards(how, false, "guard 1024 new places: mprotect, guard()", singly);
+  guards(how, false, "guard 1024 new places: mprotect, guard_all()", at_once);
+  guards(how, true, "guard 1024 used places: mprotect, guard()", singly);
+  guards(how, true, "guard 1024 used places: mprotect, guard_all()", at_once);
 }
 
 /// Doubles a touched mapping by copying and by resize().
@@ -215,11 +229,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: acre-os-mapping [--smoke]\n");
     return 2;
   }
-  std::printf("%-44s %12s %12s\n", "", "without", "with Acre");
+  std::printf("%-46s %12s %12s\n", "", "without", "with Acre");
   create_and_destroy(how, 4096, "create and destroy 4 KiB: mmap, mapping");
   create_and_destroy(how, 64 * 1024, "create and destroy 64 KiB: mmap, mapping");
-  guards(how, false, "guard 1024 new places: mprotect, guard()");
-  guards(how, true, "guard 1024 used places: mprotect, guard()");
+  all_guards(how);
   resizing(how);
   guarded_copies(how, 64, "copy 64 B: memcpy, guarded_copy()");
   guarded_copies(how, 4096, "copy 4 KiB: memcpy, guarded_copy()");

@@ -32,6 +32,7 @@ inline constexpr system_call munmap{SYS_munmap, "munmap"};
 inline constexpr system_call mremap{SYS_mremap, "mremap"};
 inline constexpr system_call mprotect{SYS_mprotect, "mprotect"};
 inline constexpr system_call madvise{SYS_madvise, "madvise"};
+inline constexpr system_call process_madvise{SYS_process_madvise, "process_madvise"};
 inline constexpr system_call msync{SYS_msync, "msync"};
 inline constexpr system_call mincore{SYS_mincore, "mincore"};
 inline constexpr system_call mseal{SYS_mseal, "mseal"};

@@ -11,6 +11,9 @@
 /// machine unless it says otherwise; asking an older kernel gives ENOSYS or EINVAL.
 
 // System calls since 5.1 have one number on all architectures.
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440  // 5.10
+#endif
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447  // 5.14
 #endif
@@ -54,6 +57,10 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102  // 6.13
 #define MADV_GUARD_REMOVE 103   // 6.13
+#endif
+
+#ifndef PIDFD_SELF_THREAD
+#define PIDFD_SELF_THREAD (-10000)  // 6.15; the calling thread, where a pidfd is taken
 #endif
 
 #ifndef UFFD_USER_MODE_ONLY

@@ -180,25 +180,4 @@ result<void> mapping::seal(byte_range where) noexcept {
   return sealed;
 }
 
-result<guard_kind> mapping::guard(byte_range where) noexcept {
-  const auto part = part_of(*this, where, "madvise");
-  if (!part) return std::unexpected(part.error());
-  const auto marked = tell(calls::madvise, part->data(), part->size(), MADV_GUARD_INSTALL);
-  if (marked) return guard_kind::marker;
-  // EINVAL: an older kernel, or memory that cannot have markers, such as locked or huge pages.
-  if (marked.error().number != EINVAL) return std::unexpected(marked.error());
-  const auto closed = tell(calls::mprotect, part->data(), part->size(), PROT_NONE);
-  if (!closed) return std::unexpected(closed.error());
-  // As a marker does: the contents go. Locked pages keep theirs, out of reach.
-  if (!is_file_) static_cast<void>(tell(calls::madvise, part->data(), part->size(), MADV_DONTNEED));
-  return guard_kind::protection;
-}
-
-result<void> mapping::unguard(byte_range where, guard_kind how, page_access access) noexcept {
-  if (how == guard_kind::protection) return protect(access, where);
-  const auto part = part_of(*this, where, "madvise");
-  if (!part) return std::unexpected(part.error());
-  return tell(calls::madvise, part->data(), part->size(), MADV_GUARD_REMOVE);
-}
-
 }  // namespace acre::os

@@ -12,10 +12,12 @@
 #include <cstddef>
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -166,6 +168,7 @@ TEST(mapping, an_empty_one_refuses_everything) {
   EXPECT_FALSE(none.seal());
   EXPECT_FALSE(none.guard({}));
   EXPECT_FALSE(none.unguard({}, guard_kind::marker));
+  EXPECT_FALSE(none.guard_all(std::array<byte_range, 1>{}));
   EXPECT_TRUE(none.detach().empty());
   EXPECT_EQ(none.protect(page_access::read).error().message(),
             "mprotect: Invalid argument (the mapping is empty)");
@@ -629,6 +632,180 @@ TEST(mapping, guards_pass_on_refusals) {
   EXPECT_STREQ(made.guard({}).error().call, "madvise");
   EXPECT_STREQ(made.guard({}).error().call, "mprotect");
   EXPECT_EQ(made.unguard({}, guard_kind::marker).error().number, EPERM);
+}
+
+// Guards at many places.
+
+/// Every second page from the second on.
+std::vector<byte_range> odd_pages(const mapping& whole) {
+  std::vector<byte_range> places;
+  for (std::size_t at = page; at < whole.size(); at += 2 * page)
+    places.push_back({.offset_bytes = at, .size_bytes = page});
+  return places;
+}
+
+/// How many pages are not as they should be: odd ones fault, even ones hold a 1.
+std::size_t pages_amiss(const mapping& whole) {
+  std::size_t amiss = 0;
+  for (std::size_t i = 0; i < whole.size() / page; ++i) {
+    const std::byte* const start = whole.data() + i * page;
+    const bool faults = fault_at(start) && fault_at(start + page - 1);
+    if (faults != (i % 2 == 1) || (!faults && *start != std::byte{1})) ++amiss;
+  }
+  return amiss;
+}
+
+mapping filled_pages(std::size_t count, const mapping_options& options = {}) {
+  mapping made = some_pages(count, options);
+  std::ranges::fill(made.bytes(), std::byte{1});
+  return made;
+}
+
+/// Undoes guards at the odd pages and says whether all of them are empty and writable again.
+bool opens_again(mapping& whole, guard_kind how) {
+  if (!whole.unguard_all(odd_pages(whole), how)) return false;
+  return std::ranges::all_of(odd_pages(whole), [&](const byte_range& place) {
+    std::byte* const start = whole.data() + place.offset_bytes;
+    return *start == std::byte{0} && !acre_test::fault_writing(start);
+  });
+}
+
+TEST(mapping, guards_many_places_and_none_between) {
+  mapping made = filled_pages(2 * 700);  // more places than two system calls take
+  const auto how = made.guard_all(odd_pages(made));
+  ASSERT_TRUE(how);
+  EXPECT_EQ(pages_amiss(made), 0U);
+  EXPECT_TRUE(opens_again(made, *how));
+  EXPECT_EQ(made.data()[0], std::byte{1});
+}
+
+TEST(mapping, guards_many_places_with_few_calls) {
+  mapping made = some_pages(2 * 600);
+  const auto probe = some_pages(1).guard({});
+  fake_kernel kernel;
+  kernel.fail(calls::madvise, ENOMEM);
+  kernel.listen(calls::process_madvise, enter_kernel);
+  const auto how = made.guard_all(odd_pages(made));
+  if (!how) GTEST_SKIP() << "this kernel does not take many places at once (Linux 6.15)";
+  EXPECT_EQ(kernel.seen(calls::process_madvise), 3);
+  ASSERT_TRUE(probe);
+  EXPECT_EQ(*how, *probe);
+  EXPECT_EQ(kernel.seen(calls::madvise), 0);
+}
+
+TEST(mapping, guards_at_no_place_are_made) {
+  mapping made = filled_pages(1);
+  EXPECT_EQ(made.guard_all({}), guard_kind::marker);
+  EXPECT_TRUE(made.unguard_all({}, guard_kind::marker));
+  EXPECT_EQ(made.data()[0], std::byte{1});
+}
+
+TEST(mapping, checks_all_places_before_it_guards_one) {
+  mapping made = filled_pages(4);
+  const std::array<byte_range, 3> places{
+      {{.offset_bytes = page, .size_bytes = page}, {}, {.offset_bytes = 4 * page}}};
+  EXPECT_EQ(made.guard_all(places).error().number, EINVAL);
+  EXPECT_EQ(made.unguard_all(places, guard_kind::marker).error().number, EINVAL);
+  EXPECT_EQ(made.data()[page], std::byte{1});
+}
+
+/// What older or stricter kernels answer for many places at once.
+class guards_many : public testing::TestWithParam<int> {};
+
+TEST_P(guards_many, one_by_one_where_the_kernel_refuses_more) {
+  mapping made = filled_pages(2 * 300);
+  guard_kind how = guard_kind::marker;
+  {
+    fake_kernel kernel;
+    kernel.fail(calls::process_madvise, GetParam());
+    const auto guarded = made.guard_all(odd_pages(made));
+    ASSERT_TRUE(guarded);
+    how = *guarded;
+  }
+  EXPECT_EQ(pages_amiss(made), 0U);
+  EXPECT_TRUE(opens_again(made, how));
+}
+
+INSTANTIATE_TEST_SUITE_P(mapping, guards_many, testing::Values(ENOSYS, EBADF, EINVAL, EPERM));
+
+TEST(mapping, guards_on_after_a_part_of_them) {
+  mapping made = filled_pages(20);
+  if (some_pages(1).guard({}) != guard_kind::marker) GTEST_SKIP() << "no guards by markers here";
+  {
+    // The kernel stops in the middle of the fifth place; all before it are done.
+    fake_kernel kernel;
+    kernel.listen(calls::process_madvise, [](long number, const call_arguments& a) noexcept {
+      if (a[3] != MADV_GUARD_INSTALL) return enter_kernel(number, a);
+      const auto* const places = reinterpret_cast<const iovec*>(a[1]);  // NOLINT(*-int-to-ptr)
+      for (std::size_t i = 0; i < 4; ++i) {
+        const auto start = static_cast<long>(reinterpret_cast<std::uintptr_t>(places[i].iov_base));
+        const auto length = static_cast<long>(places[i].iov_len);
+        if (enter_kernel(SYS_madvise, {start, length, MADV_GUARD_INSTALL}) != 0) return -1L;
+      }
+      return static_cast<long>(4 * page + page / 2);
+    });
+    kernel.listen(calls::madvise, enter_kernel);
+    EXPECT_EQ(made.guard_all(odd_pages(made)), guard_kind::marker);
+    EXPECT_EQ(kernel.seen(calls::madvise), 6);
+  }
+  EXPECT_EQ(pages_amiss(made), 0U);
+}
+
+TEST(mapping, guards_all_by_protection_where_one_cannot_be_marked) {
+  mapping made = filled_pages(20);
+  const std::byte* const locked = made.data() + 9 * page;
+  if (::mlock(locked, page) != 0) GTEST_SKIP() << "no page can be locked here";
+  EXPECT_EQ(made.guard_all(odd_pages(made)), guard_kind::protection);
+  EXPECT_EQ(pages_amiss(made), 0U);
+  ASSERT_TRUE(made.unguard_all(odd_pages(made), guard_kind::protection));
+  EXPECT_EQ(made.data()[page], std::byte{0});
+  EXPECT_EQ(*locked, std::byte{1});
+}
+
+TEST(mapping, guards_many_pages_of_a_file) {
+  const int file = memory_file(20 * page);
+  auto made = mapping::file(file, 0, 20 * page, {.sharing = page_sharing::shared});
+  ::close(file);
+  ASSERT_TRUE(made);
+  std::ranges::fill(made->bytes(), std::byte{1});
+  const auto how = made->guard_all(odd_pages(*made));
+  ASSERT_TRUE(how);
+  EXPECT_EQ(pages_amiss(*made), 0U);
+  ASSERT_TRUE(made->unguard_all(odd_pages(*made), *how));
+  EXPECT_EQ(made->data()[page], std::byte{1});
+}
+
+TEST(mapping, guards_at_many_places_pass_on_refusals) {
+  mapping made = some_pages(20);
+  const auto places = odd_pages(made);
+  {
+    fake_kernel kernel;
+    kernel.fail(calls::process_madvise, ENOSYS);
+    kernel.fail(calls::madvise, ENOMEM, 3);
+    EXPECT_EQ(made.guard_all(places).error().number, ENOMEM);
+  }
+  {
+    fake_kernel kernel;  // two markers, one refusal, and then the first cannot be taken away
+    kernel.fail(calls::process_madvise, ENOSYS);
+    kernel.answer(calls::madvise, 0, 1);
+    kernel.answer(calls::madvise, 0, 2);
+    kernel.fail(calls::madvise, EINVAL, 3);
+    kernel.fail(calls::madvise, EPERM, 4);
+    EXPECT_EQ(made.guard_all(places).error().number, EPERM);
+  }
+  {
+    fake_kernel kernel;
+    kernel.fail(calls::process_madvise, ENOSYS);
+    kernel.fail(calls::madvise, EINVAL);
+    kernel.fail(calls::mprotect, ENOMEM, 2);
+    EXPECT_STREQ(made.guard_all(places).error().call, "mprotect");
+  }
+  fake_kernel kernel;
+  kernel.fail(calls::process_madvise, ENOSYS);
+  kernel.fail(calls::madvise, EPERM);
+  kernel.fail(calls::mprotect, ENOMEM);
+  EXPECT_EQ(made.unguard_all(places, guard_kind::marker).error().number, EPERM);
+  EXPECT_EQ(made.unguard_all(places, guard_kind::protection).error().number, ENOMEM);
 }
 
 // Huge pages.
