@@ -40,14 +40,15 @@ struct request {
   std::uint64_t offset_bytes = 0;
 };
 
-result<std::byte*> map(const request& wanted) noexcept {
+[[gnu::always_inline]] inline result<std::byte*> map(const request& wanted) noexcept {
   const auto start = ask(calls::mmap, nullptr, wanted.size_bytes, wanted.protection, wanted.flags,
                          wanted.descriptor, wanted.offset_bytes);
   if (!start) return std::unexpected(start.error());
   return reinterpret_cast<std::byte*>(*start);
 }
 
-result<void> unmap(std::byte* start, std::size_t size_bytes) noexcept {
+[[gnu::always_inline]] inline result<void> unmap(std::byte* start,
+                                                 std::size_t size_bytes) noexcept {
   return size_bytes == 0 ? result<void>{} : tell(calls::munmap, start, size_bytes);
 }
 
@@ -72,13 +73,24 @@ result<std::byte*> map_and_trim(request wanted, std::size_t alignment) noexcept 
   return std::unexpected(trimmed.error());
 }
 
-result<std::byte*> map_aligned(const request& wanted, std::size_t alignment) noexcept {
-  const auto start = map(wanted);
-  if (!start || is_aligned(*start, alignment)) return start;
-  if (const auto undone = unmap(*start, wanted.size_bytes); !undone) {
+/// Gives back what is not aligned as it should be, and maps anew.
+result<std::byte*> map_again(std::byte* start, const request& wanted,
+                             std::size_t alignment) noexcept {
+  if (const auto undone = unmap(start, wanted.size_bytes); !undone) {
     return std::unexpected(undone.error());
   }
   return map_and_trim(wanted, alignment);
+}
+
+/// Inlined, as are `map` and `unmap`: a processor that forgets predictions in the kernel takes each
+/// return after a system call for a miss, and a mapping is made with as few as a bare mmap.
+[[gnu::always_inline]] inline result<std::byte*> map_aligned(const request& wanted,
+                                                             std::size_t alignment) noexcept {
+  const auto start = map(wanted);
+  if (start && !is_aligned(*start, alignment)) [[unlikely]] {
+    return map_again(*start, wanted, alignment);
+  }
+  return start;
 }
 
 /// Whether the kernel would use transparent huge pages for such a mapping when advised to.
@@ -139,6 +151,24 @@ result<std::byte*> map_reserved_huge(request wanted, page_kind kind,
   return because(start.error(), "this machine has no reserved huge pages of % bytes", huge_bytes);
 }
 
+result<std::byte*> map_kind(page_kind kind, std::size_t size_bytes, const mapping_options& options,
+                            std::size_t alignment) noexcept {
+  const request wanted{.size_bytes = size_bytes,
+                       .protection = protection_bits(options.access),
+                       .flags = sharing_flags(options.sharing) | MAP_ANONYMOUS |
+                                (options.charged ? 0 : MAP_NORESERVE)};
+  switch (kind) {
+    case page_kind::ordinary:
+      break;
+    case page_kind::transparent_huge:
+      return map_transparent_huge(wanted, options, alignment);
+    case page_kind::huge_2_mib:
+    case page_kind::huge_1_gib:
+      return map_reserved_huge(wanted, kind, alignment);
+  }
+  return map_aligned(wanted, alignment);
+}
+
 /// Checks and rounds what every factory takes.
 result<std::size_t> whole_pages(std::size_t size_bytes, std::size_t alignment_bytes,
                                 std::size_t page_bytes) noexcept {
@@ -196,31 +226,28 @@ result<std::span<std::byte>> part_of(const mapping& whole, byte_range where,
 
 result<mapping> mapping::anonymous(std::size_t size_bytes,
                                    const mapping_options& options) noexcept {
-  result<mapping> made = refusal(EINVAL, "mmap", "the order of page kinds to try is empty");
+  failure refused{
+      .number = EINVAL, .call = "mmap", .why = "the order of page kinds to try is empty"};
   for (const page_kind kind : options.pages) {
     const std::size_t granule = granule_of(kind);
     const auto rounded = whole_pages(size_bytes, options.alignment_bytes, granule);
     if (!rounded) return std::unexpected(rounded.error());
-    const request wanted{.size_bytes = *rounded,
-                         .protection = protection_bits(options.access),
-                         .flags = sharing_flags(options.sharing) | MAP_ANONYMOUS |
-                                  (options.charged ? 0 : MAP_NORESERVE)};
-    const std::size_t alignment = std::max(options.alignment_bytes, granule);
-    auto start = kind == page_kind::ordinary ? map_aligned(wanted, alignment)
-                 : kind == page_kind::transparent_huge
-                     ? map_transparent_huge(wanted, options, alignment)
-                     : map_reserved_huge(wanted, kind, alignment);
+    const auto start =
+        map_kind(kind, *rounded, options, std::max(options.alignment_bytes, granule));
     if (start) {
-      made = adopt({*start, *rounded}, kind);
+      result<mapping> made(std::in_place);
+      made->data_ = *start;
+      made->size_bytes_ = *rounded;
+      made->kind_ = kind;
       made->sharing_ = options.sharing;
       return made;
     }
-    made = std::unexpected(start.error());
-    if (options.sharing == page_sharing::droppable && start.error().number == EINVAL) {
-      made = because(start.error(), "droppable memory came with Linux 6.11");
+    refused = start.error();
+    if (options.sharing == page_sharing::droppable && refused.number == EINVAL) {
+      refused.why = "droppable memory came with Linux 6.11";
     }
   }
-  return made;
+  return std::unexpected(refused);
 }
 
 result<mapping> mapping::reserve(std::size_t size_bytes, std::size_t alignment_bytes) noexcept {
@@ -273,7 +300,7 @@ mapping mapping::adopt(std::span<std::byte> pages, page_kind kind) noexcept {
 
 mapping::~mapping() {
   if (data_ == nullptr) return;
-  end_write_tracking();
+  if (write_tracker_ >= 0) end_write_tracking();
   static_cast<void>(unmap(data_, size_bytes_));
 }
 
