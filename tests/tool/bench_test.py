@@ -1,9 +1,8 @@
 """`acre bench`: what it measures, prints and exits with. The figures themselves are not judged."""
 
 import json
-import unittest
 
-from tool_case import HOST, ToolCase, elf_program
+from tool_case import HOST, ToolCase, elf_program, main
 
 
 class Bench(ToolCase):
@@ -53,4 +52,4 @@ class Bench(ToolCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

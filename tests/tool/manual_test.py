@@ -5,9 +5,8 @@ import os
 import re
 import shutil
 import subprocess
-import unittest
 
-from tool_case import ToolCase
+from tool_case import ToolCase, main
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MANUAL = os.path.join(ROOT, "docs", "man", "acre.1")
@@ -113,4 +112,4 @@ class Completion(ToolCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

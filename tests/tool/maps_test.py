@@ -9,9 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-import unittest
 
-from tool_case import TOOL, ToolCase
+from tool_case import TOOL, ToolCase, main
 
 PAGE = os.sysconf("SC_PAGESIZE")
 LIBRARY = os.environ.get("ACRE_MALLOC_LIBRARY", "")
@@ -500,4 +499,4 @@ class Speed(MapsCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

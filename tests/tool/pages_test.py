@@ -6,10 +6,9 @@ import re
 import struct
 import subprocess
 import sys
-import unittest
 import zlib
 
-from tool_case import ToolCase
+from tool_case import ToolCase, main
 
 PAGE = os.sysconf("SC_PAGESIZE")
 
@@ -194,4 +193,4 @@ class Refusals(PagesCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

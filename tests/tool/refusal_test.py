@@ -4,9 +4,8 @@ import os
 import shutil
 import stat
 import subprocess
-import unittest
 
-from tool_case import EM_AARCH64, EM_X86_64, HOST, ToolCase, elf_program
+from tool_case import EM_AARCH64, EM_X86_64, HOST, ToolCase, elf_program, main
 
 OTHER = EM_AARCH64 if HOST == EM_X86_64 else EM_X86_64
 LOADER = "/lib64/ld-linux-x86-64.so.2" if HOST == EM_X86_64 else "/lib/ld-linux-aarch64.so.1"
@@ -111,4 +110,4 @@ class Library(ToolCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

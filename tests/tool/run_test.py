@@ -4,9 +4,8 @@ import json
 import os
 import signal
 import subprocess
-import unittest
 
-from tool_case import LIBRARY, ToolCase
+from tool_case import LIBRARY, ToolCase, main
 
 
 class Transparency(ToolCase):
@@ -193,4 +192,4 @@ class Json(ToolCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

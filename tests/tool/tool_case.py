@@ -10,6 +10,7 @@ import platform
 import stat
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -19,6 +20,19 @@ LIBRARY = os.environ["ACRE_LIBRARY"]
 EM_X86_64 = 62
 EM_AARCH64 = 183
 HOST = {"x86_64": EM_X86_64, "aarch64": EM_AARCH64}.get(platform.machine())
+
+# Counts the signals it gets for a while, and says when it is ready.
+COUNTER = """
+import signal, sys, time
+counts = {}
+def count(number, frame): counts[number] = counts.get(number, 0) + 1
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGWINCH):
+    signal.signal(number, count)
+print("ready", flush=True)
+end = time.monotonic() + 0.5
+while time.monotonic() < end: time.sleep(0.05)
+print(" ".join(f"{signal.Signals(number).name}={counts[number]}" for number in sorted(counts)), flush=True)
+"""
 
 
 class ToolCase(unittest.TestCase):
@@ -89,3 +103,23 @@ def elf_program(machine=EM_X86_64, is_64_bit=True, loader=None):
         else struct.pack("<IIIIIIII", 3, offset, 0, 0, size, size, 4, 1)
     )
     return ident + header + (segment + interpreter if count else b"")
+
+
+def require_terminal():
+    """Skips where no pseudo-terminal can be opened, as without /dev/pts."""
+    try:
+        for side in os.openpty():
+            os.close(side)
+    except OSError as problem:
+        raise unittest.SkipTest(f"no pseudo-terminal can be opened here: {problem}") from None
+
+
+def main():
+    """Runs the tests of a file; exit code 77, a skip for CTest, when each of them was skipped."""
+    result = unittest.main(exit=False).result
+    for test, reason in result.skipped:
+        print(f"skipped {test}: {reason}", file=sys.stderr)
+    skipped = [test for test, _ in result.skipped if isinstance(test, unittest.TestCase)]
+    if not result.wasSuccessful():
+        sys.exit(1)
+    sys.exit(77 if result.skipped and len(skipped) == result.testsRun else 0)

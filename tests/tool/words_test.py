@@ -1,9 +1,8 @@
 """The command line itself: help, version, options and what is wrong with them."""
 
 import json
-import unittest
 
-from tool_case import ToolCase
+from tool_case import ToolCase, main
 
 VERBS = ("run", "bench", "machine", "maps", "options", "pages")
 
@@ -109,4 +108,4 @@ class Options(ToolCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()
