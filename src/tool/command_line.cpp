@@ -231,7 +231,7 @@ maps_order parse_order(const std::string& text) {
 
 int maps_words(words arguments) {
   maps_request request;
-  std::string order = "address";
+  std::optional<std::string> order;
   std::optional<std::string> interval;
   verb_parser parser(
       "maps", "[OPTIONS] PID",
@@ -260,7 +260,7 @@ int maps_words(words arguments) {
   if (!parser.parse(std::move(arguments))) return 0;
   if (request.target.empty())
     throw error(exit_code::misuse, "no process to show; see 'acre maps --help'");
-  request.order = parse_order(order);
+  if (order) request.order = parse_order(*order);
   if (interval)
     request.watch_interval = parse_time("--watch", *interval, std::chrono::milliseconds(100));
   return maps(request);

@@ -1,19 +1,17 @@
 #include "tool/machine_screen.hpp"
 
-#include "tool/machine_kernel_files.hpp"
+#include "tool/terminal.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 namespace acre::tool {
 namespace {
 
-constexpr std::size_t columns_min = 60;
+constexpr std::size_t columns_usual = 80;
+constexpr std::size_t columns_min = 40;
 constexpr std::size_t columns_max = 120;
 
 /// The first that is set says what the locale is (locale(7)).
@@ -28,17 +26,13 @@ bool has_utf8_locale() {
   return false;
 }
 
-std::size_t find_columns(int file) {
-  winsize size{};
-  if (::ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  const char* const columns = std::getenv("COLUMNS");
-  return columns == nullptr ? 80 : parse_number(columns).value_or(80);
-}
-
 }  // namespace
 
 screen screen_for(int file) {
-  return {std::clamp(find_columns(file), columns_min, columns_max), has_utf8_locale()};
+  const auto width = terminal_columns(file);
+  return {.columns = std::clamp(width.value_or(columns_usual), columns_min, columns_max),
+          .width = width.value_or(0),
+          .has_unicode = has_utf8_locale()};
 }
 
 dot_canvas::dot_canvas(std::size_t columns, std::size_t rows)

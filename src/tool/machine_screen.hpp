@@ -9,11 +9,13 @@ namespace acre::tool {
 
 /// What a picture in text may be made of.
 struct screen {
-  std::size_t columns = 80;
+  std::size_t columns = 80;  ///< of a drawing
+  std::size_t width = 0;     ///< of the terminal, where lines break; 0 for none
   bool has_unicode = false;
 };
 
-/// The width of the terminal, or COLUMNS, or 80; Unicode where the locale's characters are UTF-8.
+/// As `file` shows it: 80 columns where it is no terminal or does not say; Unicode where the
+/// locale's characters are UTF-8.
 [[nodiscard]] screen screen_for(int file);
 
 /// Dots drawn with characters of Braille, each two dots wide and four high, or with asterisks.

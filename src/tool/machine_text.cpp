@@ -1,5 +1,6 @@
 #include "tool/machine_text.hpp"
 
+#include "tool/terminal.hpp"
 #include "tool/units.hpp"
 
 #include <algorithm>
@@ -154,10 +155,12 @@ std::string format_machine(const machine_description& machine,
                            const ink& colours, const screen& screen) {
   auto text = head(machine, colours) + caches(machine, measurement, colours) +
               tlbs(machine, colours) + nodes(machine, colours) + kernel_memory(machine, colours);
-  if (!measurement) return text;
-  return text + curve(machine, *measurement, colours, screen) + bandwidth(*measurement, colours) +
-         node_latencies(*measurement, colours) + costs(*measurement, colours) +
-         trust(*measurement, colours);
+  if (measurement) {
+    text += curve(machine, *measurement, colours, screen) + bandwidth(*measurement, colours) +
+            node_latencies(*measurement, colours) + costs(*measurement, colours) +
+            trust(*measurement, colours);
+  }
+  return fold(text, screen.width);
 }
 
 }  // namespace acre::tool

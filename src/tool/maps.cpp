@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <optional>
 #include <thread>
@@ -32,10 +33,36 @@ void print(const std::string& text) {
     throw error(exit_code::misuse, "cannot write to standard output");
 }
 
-snapshot read_snapshot(const std::string& path) {
+/// What a path leads to that is no file of data, for an error; empty when it is one.
+std::string_view special_kind(const std::string& path) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored))
-    throw error(exit_code::misuse, fmt::format("cannot read {}: it is a directory", path));
+  switch (std::filesystem::status(path, ignored).type()) {
+    case std::filesystem::file_type::directory:
+      return "a directory";
+    case std::filesystem::file_type::fifo:
+      return "a pipe";
+    case std::filesystem::file_type::socket:
+      return "a socket";
+    case std::filesystem::file_type::character:
+    case std::filesystem::file_type::block:
+      return "a device";
+    default:
+      return {};
+  }
+}
+
+snapshot read_snapshot(const std::string& path) {
+  if (path == "-") {
+    const std::string text(std::istreambuf_iterator<char>(std::cin), {});
+    return parse_maps_json(text, "standard input");
+  }
+  // Opening a pipe would wait for somebody to write.
+  if (const auto kind = special_kind(path); !kind.empty()) {
+    throw error(exit_code::misuse,
+                fmt::format("cannot read {}: it is {}; it takes a file that 'acre maps --json' "
+                            "wrote, and - reads one from standard input",
+                            path, kind));
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     throw error(exit_code::misuse, fmt::format("cannot read {}: {}", path, std::strerror(errno)));
@@ -46,6 +73,7 @@ snapshot read_snapshot(const std::string& path) {
 
 bool is_file(const std::string& target) {
   std::error_code ignored;
+  if (target == "-") return true;
   return target != "self" &&
          !std::ranges::all_of(target, [](char c) { return c >= '0' && c <= '9'; }) &&
          std::filesystem::exists(target, ignored);
@@ -80,7 +108,8 @@ void watch(const maps_request& request, const os::process& process) {
   std::string picture;
   do {
     try {
-      picture = format_maps(take_snapshot(process), request.order, request.is_all, how);
+      picture = format_maps(take_snapshot(process), request.order.value_or(maps_order::address),
+                            request.is_all, how);
     } catch (const error&) {
       if (has_ended(process)) break;
       throw;
@@ -111,6 +140,13 @@ snapshot take_earlier(const maps_request& request, const os::process* process) {
 void require_sensible(const maps_request& request) {
   if (request.json_path == "-" && request.html_path == "-")
     throw error(exit_code::misuse, "only one of --json and --html may be '-'");
+  if (request.target == "-" && request.diff == "-")
+    throw error(exit_code::misuse, "only one of the two moments may come from standard input");
+  if (!request.diff.empty() && request.order == maps_order::address) {
+    throw error(exit_code::misuse,
+                "--diff puts ranges of one name together, which have no address; with it, --sort "
+                "takes one of size, rss, pss, swap, dirty");
+  }
   const bool is_shown_once =
       !request.diff.empty() || !request.json_path.empty() || !request.html_path.empty();
   if (request.watch_interval.count() > 0 && is_shown_once) {
@@ -140,8 +176,9 @@ int maps(const maps_request& request) {
   const bool is_written_to_standard_output = request.json_path == "-" || request.html_path == "-";
   if (is_written_to_standard_output) return 0;
   const auto how = drawing_for(STDOUT_FILENO);
-  print(before ? format_maps_diff(*before, now, how)
-               : format_maps(now, request.order, request.is_all, how));
+  print(before
+            ? format_maps_diff(*before, now, request.order, how)
+            : format_maps(now, request.order.value_or(maps_order::address), request.is_all, how));
   return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace acre::tool {
@@ -12,13 +13,14 @@ namespace acre::tool {
 enum class maps_order : std::uint8_t { address, size, rss, pss, swap, dirty };
 
 struct maps_request {
-  std::string target;          ///< a process number, "self", or a file that --json wrote
+  std::string target;          ///< a process number, "self", or a file that --json wrote; "-" is
+                               ///< that file on standard input
   std::string proc = "/proc";  ///< where the process file system is mounted
-  maps_order order = maps_order::address;
-  bool is_all = false;    ///< every mapping has its own row
-  std::string json_path;  ///< empty for none, "-" for standard output
+  std::optional<maps_order> order;  ///< by address, or with `diff` by what is resident, when empty
+  bool is_all = false;              ///< every mapping has its own row
+  std::string json_path;            ///< empty for none, "-" for standard output
   std::string html_path;
-  std::string diff;  ///< a time to wait, or a file that --json wrote; empty for none
+  std::string diff;  ///< a time to wait, or a file as above; empty for none
   std::chrono::milliseconds watch_interval{0};
 };
 

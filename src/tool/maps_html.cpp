@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace acre::tool {
 namespace {
@@ -176,7 +177,7 @@ void add_rows(std::string& text, const snapshot& what, bool is_all) {
   for (const auto& row : make_rows(what.segments, is_all)) {
     text += fmt::format("<tr><td class=\"l a\" data-v=\"{}\">{:012x}</td>", row.start, row.start);
     add_amounts(text, row.memory);
-    text += fmt::format("<td class=\"l p\">{}</td>", row.protection);
+    text += fmt::format("<td class=\"l p\">{}</td>", fmt::join(row.protections, " "));
     add_bar(text, row);
     text += fmt::format("<td class=\"w\">{}{}{}</td><td>{}</td></tr>\n", kind_name(row.kind),
                         row.label.empty() ? "" : ": ", escaped(row.label), row.mappings);

@@ -14,18 +14,15 @@ void add(map_row& row, const segment& each) {
     row.kind = each.kind;
     row.label = each.label;
     row.start = mapping.start;
-    row.protection = "---p";
   }
   row.end = mapping.end;
   ++row.mappings;
   row.memory += each.usage.memory;
   row.locked += each.is_locked() ? 1 : 0;
   row.guard_bytes += each.guard_bytes;
-  const auto protection = mapping.protection();
-  for (std::size_t at = 0; at < 3; ++at) {
-    if (protection[at] != '-') row.protection[at] = protection[at];
-  }
-  if (mapping.shared) row.protection[3] = 's';
+  const std::string protection = mapping.protection().data();
+  if (std::ranges::find(row.protections, protection) == row.protections.end())
+    row.protections.push_back(protection);
 }
 
 bool continues(const map_row& row, const segment& each) {
@@ -58,7 +55,7 @@ std::uint64_t order_figure(const map_row& row, maps_order order) noexcept {
     case maps_order::address:
       return row.start;
     case maps_order::size:
-      return row.end - row.start;
+      return row.memory[os::memory_field::size];
     case maps_order::rss:
       return row.memory[rss];
     case maps_order::pss:

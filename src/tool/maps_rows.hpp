@@ -16,8 +16,8 @@ struct map_row {
   std::uint64_t end = 0;
   std::size_t mappings = 0;
   os::memory_counts memory;
-  std::string protection;  ///< all that any of them allows: "rwxp"
-  std::size_t locked = 0;  ///< how many of the mappings are locked
+  std::vector<std::string> protections;  ///< each that occurs, once: "r--p", "r-xp"
+  std::size_t locked = 0;                ///< how many of the mappings are locked
   std::uint64_t guard_bytes = 0;
 };
 

@@ -1,6 +1,8 @@
 #include "tool/maps_text.hpp"
 
+#include "tool/maps_columns.hpp"
 #include "tool/maps_rows.hpp"
+#include "tool/terminal.hpp"
 #include "tool/units.hpp"
 
 #include <algorithm>
@@ -15,9 +17,8 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <langinfo.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 namespace acre::tool {
 namespace {
@@ -28,7 +29,6 @@ using enum os::memory_field;
 constexpr std::size_t rows_max = 60;
 constexpr std::size_t parts_max = 12;
 /// A bar has a cell for the first page, and one more with each doubling.
-constexpr unsigned bar_cells = 16;
 constexpr std::uint64_t bar_unit_bytes = 4096;
 
 struct bar_glyphs {
@@ -71,42 +71,25 @@ std::string bar(const map_row& row, const drawing& how) {
   return text;
 }
 
-std::string figures(const os::memory_counts& memory) {
-  std::string text;
-  for (const auto bytes : {memory[os::memory_field::size], memory[rss], memory[pss], memory[swap],
-                           memory.dirty_bytes(), memory.huge_bytes()})
-    text += fmt::format(" {:>6}", brief_bytes(bytes));
-  return text;
-}
-
-constexpr std::string_view figure_heads = "   SIZE    RSS    PSS   SWAP  DIRTY   HUGE";
-
 char lock_mark(const map_row& row) noexcept {
   if (row.locked == 0) return ' ';
   return row.locked == row.mappings ? 'L' : 'l';
+}
+
+/// Of mappings that differ the title says what is allowed.
+std::string_view protection_text(const map_row& row) noexcept {
+  return row.protections.size() == 1 ? std::string_view(row.protections.front()) : "mix";
 }
 
 /// What the row is, as words.
 std::string title(const map_row& row) {
   std::string text(kind_name(row.kind));
   if (!row.label.empty()) text += ": " + printable(row.label);
-  if (row.mappings > 1) text += fmt::format(" [{}]", format_count(row.mappings));
+  const auto differing =
+      row.protections.size() > 1 ? fmt::format(": {}", fmt::join(row.protections, " ")) : "";
+  if (row.mappings > 1) text += fmt::format(" [{}{}]", format_count(row.mappings), differing);
   if (row.guard_bytes > 0) text += fmt::format(", guards {}", brief_bytes(row.guard_bytes));
   return text;
-}
-
-/// Cuts a line to the width of the terminal, between characters.
-std::string cut(std::string line, std::size_t width) {
-  if (width == 0) return line;
-  std::size_t columns = 0;
-  for (std::size_t at = 0; at < line.size(); ++at) {
-    const bool is_first_byte = (static_cast<unsigned char>(line[at]) & 0xc0U) != 0x80U;
-    if (is_first_byte && ++columns > width) {
-      line.resize(at);
-      break;
-    }
-  }
-  return line;
 }
 
 void add_line(std::string& text, std::string line, const drawing& how) {
@@ -139,7 +122,7 @@ void add_head(std::string& text, const snapshot& what, const drawing& how) {
   if (what.page_table_bytes)
     line += fmt::format(", page tables {}", format_bytes(*what.page_table_bytes));
   if (what.limit_bytes) line += fmt::format(", limit {}", format_bytes(*what.limit_bytes));
-  add_line(text, std::move(line), how);
+  text += fold(line, how.width) + "\n";
 }
 
 /// Leaves the rows with most memory, in their order; the others are summed.
@@ -169,44 +152,62 @@ map_row keep_largest(std::vector<map_row>& rows, std::size_t most) {
   return rest;
 }
 
-void add_rows(std::string& text, std::vector<map_row> rows, bool is_all, const drawing& how) {
-  const auto rest = keep_largest(rows, is_all ? rows.size() : rows_max);
+/// How many digits of an address are shown.
+std::size_t address_digits(const std::vector<segment>& segments) {
   int digits = 12;
-  for (const auto& row : rows)
+  for (const auto& each : segments) {
     // The page of vsyscall at the very top may stick out.
-    if (row.start >> 63U == 0)
-      digits = std::max(digits, static_cast<int>(std::bit_width(row.start) + 3) / 4);
+    const auto start = each.mapping().start;
+    if (start >> 63U == 0)
+      digits = std::max(digits, static_cast<int>(std::bit_width(start) + 3) / 4);
+  }
+  return static_cast<std::size_t>(digits);
+}
+
+std::string row_text(const map_row& row, std::size_t digits, const map_columns& shown,
+                     const drawing& how) {
+  auto text = fmt::format("{:0{}x}{}", row.start, digits, shown.figures(row.memory));
+  if (shown.has_protection()) text += fmt::format(" {:<4}{}", protection_text(row), lock_mark(row));
+  if (shown.has_bar()) text += "  " + bar(row, how);
+  return text + " " + title(row);
+}
+
+void add_rows(std::string& text, std::vector<map_row> rows, bool is_all, std::size_t digits,
+              const map_columns& shown, const drawing& how) {
+  const auto rest = keep_largest(rows, is_all ? rows.size() : rows_max);
+  const auto beside = [&](std::string_view protection, std::string_view resident) {
+    std::string words;
+    if (shown.has_protection()) words += fmt::format(" {:<5}", protection);
+    if (shown.has_bar()) words += fmt::format("  {:<{}}", resident, bar_cells);
+    return words;
+  };
   text += "\n";
   add_heading(text,
-              fmt::format("{:<{}}{} PROT   {:<{}} WHAT", "ADDRESS", digits, figure_heads,
-                          "RESIDENT OF SIZE", bar_cells),
+              fmt::format("{:<{}}{}{} WHAT", "ADDRESS", digits, shown.heads(),
+                          beside("PROT", "RESIDENT OF SIZE")),
               how);
-  for (const auto& row : rows) {
-    add_line(text,
-             fmt::format("{:0{}x}{} {}{} {} {}", row.start, digits, figures(row.memory),
-                         row.protection, lock_mark(row), " " + bar(row, how), title(row)),
-             how);
-  }
+  for (const auto& row : rows)
+    add_line(text, row_text(row, digits, shown, how), how);
   if (rest.mappings == 0) return;
   add_line(text,
-           fmt::format("{:<{}}{} {:<6} {:<{}} {} smaller mappings; --all shows them", "", digits,
-                       figures(rest.memory), "", " ", bar_cells + 1, format_count(rest.mappings)),
+           fmt::format("{:<{}}{}{} {} smaller mappings; --all shows them", "", digits,
+                       shown.figures(rest.memory), beside("", ""), format_count(rest.mappings)),
            how);
 }
 
-void add_kinds(std::string& text, const snapshot& what, const drawing& how) {
+void add_kinds(std::string& text, const snapshot& what, const map_columns& shown,
+               const drawing& how) {
   text += "\n";
-  add_heading(text, fmt::format("{:<16}{} MAPPINGS", "KIND", figure_heads), how);
-  for (const auto& row : sum_kinds(what.segments)) {
+  add_heading(text, fmt::format("{:<16}{} MAPPINGS", "KIND", shown.heads()), how);
+  const auto add = [&](std::string_view name, const os::memory_counts& memory,
+                       std::size_t mappings) {
     add_line(text,
-             fmt::format("{:<16}{} {:>8}", kind_name(row.kind), figures(row.memory),
-                         format_count(row.mappings)),
+             fmt::format("{:<16}{} {:>8}", name, shown.figures(memory), format_count(mappings)),
              how);
-  }
-  add_line(
-      text,
-      fmt::format("{:<16}{} {:>8}", "all", figures(what.total), format_count(what.segments.size())),
-      how);
+  };
+  for (const auto& row : sum_kinds(what.segments))
+    add(kind_name(row.kind), row.memory, row.mappings);
+  add("all", what.total, what.segments.size());
 }
 
 void add_heap(std::string& text, const snapshot& what, const drawing& how) {
@@ -271,11 +272,6 @@ struct row_change {
   map_row before;
   map_row after;
 
-  [[nodiscard]] std::uint64_t figure(os::memory_field field) const noexcept {
-    const auto old_bytes = before.memory[field];
-    const auto new_bytes = after.memory[field];
-    return old_bytes > new_bytes ? old_bytes - new_bytes : new_bytes - old_bytes;
-  }
   [[nodiscard]] bool is_any() const noexcept {
     return before.memory[size] != after.memory[size] || before.memory[rss] != after.memory[rss] ||
            before.memory[pss] != after.memory[pss] || before.memory[swap] != after.memory[swap] ||
@@ -287,7 +283,16 @@ struct row_change {
   static constexpr auto size = os::memory_field::size;
 };
 
-std::vector<row_change> changed_rows(const snapshot& before, const snapshot& after) {
+/// The row's change of the figure that rows are ordered by; without one, of what is resident.
+std::uint64_t order_change(const row_change& change, std::optional<maps_order> order) {
+  const auto by = order.value_or(maps_order::rss);
+  const auto old_bytes = order_figure(change.before, by);
+  const auto new_bytes = order_figure(change.after, by);
+  return old_bytes > new_bytes ? old_bytes - new_bytes : new_bytes - old_bytes;
+}
+
+std::vector<row_change> changed_rows(const snapshot& before, const snapshot& after,
+                                     std::optional<maps_order> order) {
   std::vector<row_change> changes;
   auto old_rows = keyed_rows(before);
   for (auto& [key, row] : keyed_rows(after)) {
@@ -302,9 +307,9 @@ std::vector<row_change> changed_rows(const snapshot& before, const snapshot& aft
     changes.push_back({row, gone});
   }
   std::erase_if(changes, [](const row_change& each) { return !each.is_any(); });
-  std::ranges::sort(changes, std::ranges::greater{}, [](const row_change& each) {
-    return std::tuple(each.figure(rss), each.figure(os::memory_field::size), each.after.kind,
-                      std::string_view(each.after.label));
+  std::ranges::sort(changes, std::ranges::greater{}, [order](const row_change& each) {
+    return std::tuple(order_change(each, order), order_change(each, maps_order::size),
+                      each.after.kind, std::string_view(each.after.label));
   });
   return changes;
 }
@@ -321,8 +326,7 @@ std::string change_figures(const os::memory_counts& before, const os::memory_cou
 drawing drawing_for(int file) {
   drawing how{.colours = ink_for(file), .is_unicode = false, .width = 0};
   how.is_unicode = std::string_view(::nl_langinfo(CODESET)) == "UTF-8";
-  winsize size{};
-  if (::isatty(file) != 0 && ::ioctl(file, TIOCGWINSZ, &size) == 0) how.width = size.ws_col;
+  how.width = terminal_columns(file).value_or(0);
   return how;
 }
 
@@ -360,15 +364,18 @@ std::string format_maps(const snapshot& what, maps_order order, bool is_all, con
   add_head(text, what, how);
   auto rows = make_rows(what.segments, is_all);
   sort_rows(rows, order);
-  add_rows(text, std::move(rows), is_all, how);
-  add_kinds(text, what, how);
+  const auto digits = address_digits(what.segments);
+  const map_columns shown(what.total, digits, how.width);
+  add_rows(text, std::move(rows), is_all, digits, shown, how);
+  add_kinds(text, what, shown, how);
   add_heap(text, what, how);
   for (const auto& note : what.notes)
-    text += "\nnote: " + note + "\n";
+    text += "\n" + fold("note: " + note, how.width) + "\n";
   return text;
 }
 
-std::string format_maps_diff(const snapshot& before, const snapshot& after, const drawing& how) {
+std::string format_maps_diff(const snapshot& before, const snapshot& after,
+                             std::optional<maps_order> order, const drawing& how) {
   std::string text;
   const auto passed = std::chrono::duration<double, std::milli>(after.time - before.time);
   const auto time = format_duration(std::max(passed.count(), 0.0));
@@ -377,7 +384,7 @@ std::string format_maps_diff(const snapshot& before, const snapshot& after, cons
                             : fmt::format("compared with {} ({}), {} before",
                                           printable(before.name), before.pid, time);
   add_heading(text, fmt::format("{} ({}): {}", printable(after.name), after.pid, relation), how);
-  const auto changes = changed_rows(before, after);
+  const auto changes = changed_rows(before, after, order);
   if (changes.empty()) {
     text += "nothing changed\n";
     return text;

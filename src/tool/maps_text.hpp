@@ -4,6 +4,7 @@
 #include "tool/maps.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,8 +30,9 @@ struct drawing {
 [[nodiscard]] std::string format_maps(const snapshot& what, maps_order order, bool is_all,
                                       const drawing& how);
 
-/// What became more and less between two moments.
+/// What became more and less between two moments, the largest change of `order` first; without
+/// one, of what is resident.
 [[nodiscard]] std::string format_maps_diff(const snapshot& before, const snapshot& after,
-                                           const drawing& how);
+                                           std::optional<maps_order> order, const drawing& how);
 
 }  // namespace acre::tool

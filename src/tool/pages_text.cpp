@@ -1,5 +1,6 @@
 #include "tool/pages_text.hpp"
 
+#include "tool/terminal.hpp"
 #include "tool/units.hpp"
 
 #include <algorithm>
@@ -13,7 +14,8 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr std::size_t map_columns = 64;
+constexpr std::size_t letters_most = 64;
+constexpr std::size_t address_columns = 14;
 constexpr std::size_t map_rows = 24;
 constexpr std::size_t areas_max = 12;
 
@@ -60,8 +62,17 @@ void add_facts(std::string& text, const page_view& view) {
   }
 }
 
+/// Letters in a line of the heat map: a power of two, so that addresses stay round.
+std::size_t letters_in(std::size_t width) noexcept {
+  std::size_t letters = letters_most;
+  while (width > 0 && letters > 8 && address_columns + letters > width)
+    letters /= 2;
+  return letters;
+}
+
 void add_heat_map(std::string& text, const page_view& view, const drawing& how) {
-  const auto map = make_heat_map(view, map_columns * map_rows);
+  const auto letters = letters_in(how.width);
+  const auto map = make_heat_map(view, letters * map_rows);
   text +=
       fmt::format("\n{}Pages by address, {} {} each{}\n", how.colours.heading,
                   map.pages_per_cell == 1 ? std::string("one") : format_count(map.pages_per_cell),
@@ -69,7 +80,7 @@ void add_heat_map(std::string& text, const page_view& view, const drawing& how) 
   // Cells are numbered from the first area on; the address of each line says where it begins.
   std::size_t area = 0;
   std::uint64_t before = 0;
-  for (std::size_t first = 0; first < map.cells.size(); first += map_columns) {
+  for (std::size_t first = 0; first < map.cells.size(); first += letters) {
     const auto page = first * map.pages_per_cell;
     while (area + 1 < view.areas.size() &&
            page - before >= (view.areas[area].end - view.areas[area].start) / view.page_bytes) {
@@ -77,7 +88,7 @@ void add_heat_map(std::string& text, const page_view& view, const drawing& how) 
       ++area;
     }
     text += fmt::format("{:>12x}  ", view.areas[area].start + (page - before) * view.page_bytes);
-    const auto last = std::min(first + map_columns, map.cells.size());
+    const auto last = std::min(first + letters, map.cells.size());
     for (std::size_t index = first; index < last; ++index)
       text += letter_of(map.cells[index]);
     text += "\n";
@@ -148,7 +159,7 @@ std::string format_pages(const page_view& view, const drawing& how) {
   add_working_set(text, view, how);
   for (const auto& note : view.notes)
     text += "\nnote: " + note + "\n";
-  return text;
+  return fold(text, how.width);
 }
 
 std::string format_pages_json(const page_view& view) {

@@ -277,6 +277,12 @@ std::string describe_failure(const os::process& process, const failure& problem)
   if (problem.number == EACCES || problem.number == EPERM) {
     const auto refused = fmt::format("may not read {} of {}, which belongs to user {}",
                                      problem.call, who, status->user);
+    if (::geteuid() != 0 && ::geteuid() == status->user) {
+      return refused +
+             "; it is yours, but has more rights than you (capabilities of its file, set-user-ID), "
+             "or "
+             "closes itself (PR_SET_DUMPABLE of prctl(2)); run as root";
+    }
     if (::geteuid() != 0) return refused + "; run as that user or as root";
     return refused + "; root needs CAP_SYS_PTRACE for it, in a container that of the host";
   }

@@ -297,6 +297,28 @@ class Views(MapsCase):
         self.acre("maps", "--json", later, str(child.pid))
         self.assertRegex(self.acre("maps", "--diff", path, later).stdout, r"\+64\S* .* all")
 
+    def test_diff_is_sorted_by_the_change_that_is_asked_for(self):
+        def saved(name, *figures):
+            lines = (f"{0x7f0000000000 + (at << 32):x}-{0x7f0000000000 + (at << 32) + 4096:x} rw-s 0 03:0c {at}"
+                     f"  /tmp/{'abc'[at]}\nSize: {size} kB\nRss: {rss} kB\nPss: {rss} kB\nSwap: {swap} kB\n"
+                     for at, (size, rss, swap) in enumerate(figures))
+            folder = self.path("proc/7")
+            os.makedirs(folder + "/task", exist_ok=True)
+            for file, text in (("smaps", "".join(lines)), ("status", "Name:\tx\nVmSize:\t 9 kB\n")):
+                with open(f"{folder}/{file}", "w", encoding="utf-8") as out:
+                    out.write(text)
+            self.acre("maps", "--proc", self.path("proc"), "--json", self.path(name), "7")
+            return self.path(name)
+        before = saved("1.json", (100, 8, 8), (100, 8, 8), (100, 8, 8))
+        after = saved("2.json", (400, 12, 12), (200, 16, 8), (300, 8, 24))
+        names = lambda *words: "".join(re.findall(r"files: ([abc])", self.acre("maps", *words).stdout))
+        self.assertEqual(names("--diff", before, after), "bac")
+        for order, expected in (("rss", "bac"), ("size", "acb"), ("swap", "cab"), ("pss", "bac")):
+            self.assertEqual(names("--sort", order, "--diff", before, after), expected, order)
+        with open(before, encoding="utf-8") as file:
+            piped = self.acre("maps", "--diff", "-", after, stdin=file)
+        self.assertRegex(piped.stdout, r"\+4K .*files: a\n")
+
     def test_a_saved_file_shows_the_same_picture(self):
         child = self.python()
         self.freeze(child)
@@ -356,6 +378,18 @@ class Fixtures(MapsCase):
                           "stack"])
         self.assertIn("000008048000 ", self.acre("maps", "--proc", proc, "7").stdout)
 
+    def test_permissions_that_differ_within_a_row_are_told_apart(self):
+        proc = self.proc("".join(self.mapping(line) for line in (
+            "7f0000000000-7f0000001000 r--p 00000000 03:0c 99         /lib/libold.so",
+            "7f0000001000-7f0000002000 r-xp 00001000 03:0c 99         /lib/libold.so",
+            "7f0000002000-7f0000003000 r--p 00002000 03:0c 99         /lib/libold.so",
+            "7f0000004000-7f0000005000 rw-p 00000000 00:00 0",
+            "7f0000005000-7f0000006000 rw-p 00000000 00:00 0")))
+        text = self.acre("maps", "--proc", proc, "7").stdout
+        self.assertRegex(text, r" mix  .* libraries: libold.so \[3: r--p r-xp\]\n")
+        self.assertRegex(text, r" rw-p .* anonymous \[2\]\n")
+        self.assertIn(">r--p r-xp<", self.acre("maps", "--html", "-", "--proc", proc, "7").stdout)
+
     def test_a_process_that_is_ending_and_a_kernel_thread(self):
         for kernel_thread, words in ((0, "about to end"), (1, "is a kernel thread")):
             proc = self.proc("", f"Name:\told\nState:\tR (running)\nKthread:\t{kernel_thread}\n")
@@ -405,7 +439,13 @@ class Refusals(MapsCase):
         self.assert_error(self.acre("maps", "--json", "-", "--html", "-", me), 2, "only one of")
         for more in ("--diff=1s", "--json=x", "--html=x"):
             self.assert_error(self.acre("maps", "--watch", "1s", more, me), 2, "--watch", "once")
+        self.assert_error(self.acre("maps", "--sort", "address", "--diff", "1s", me), 2, "--sort", "rss")
+        self.assert_error(self.acre("maps", "--diff", "-", "-"), 2, "standard input")
         self.assert_error(self.acre("maps", self.folder), 2, self.folder, "directory")
+        os.mkfifo(self.path("pipe"))
+        self.assert_error(self.acre("maps", self.path("pipe")), 2, "pipe: it is a pipe", "- reads")
+        self.assert_error(self.acre("maps", "--diff", self.path("pipe"), me), 2, "it is a pipe")
+        self.assert_error(self.acre("maps", "/dev/null"), 2, "it is a device")
         with open(self.path("x.json"), "w", encoding="utf-8") as file:
             file.write('{"acre_maps": 1}')
         self.assert_error(self.acre("maps", self.path("x.json")), 2, "x.json", "acre maps --json")
@@ -440,6 +480,33 @@ class Refusals(MapsCase):
                 if result.returncode != 0:
                     self.assertRegex(result.stderr, "no process|ended|about to end|may not read")
         self.assertLessEqual(seen, {0, 2})
+
+    def test_a_process_of_the_same_user_that_closed_itself(self):
+        user = os.getuid() or 65534
+        ready, told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                if user != os.getuid():
+                    os.setgroups([])
+                    os.setresuid(user, user, user)
+                ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+                os.write(told, b"x")
+                time.sleep(60)
+            finally:
+                os._exit(1)
+        self.addCleanup(os.waitpid, child, 0)
+        self.addCleanup(os.kill, child, signal.SIGKILL)
+        self.addCleanup(os.close, ready)
+        os.close(told)
+        if os.read(ready, 1) != b"x":
+            self.skipTest("this process may not become another user")
+        with open(TOOL, "rb") as file:  # its folder may be closed to that user
+            result = subprocess.run(
+                ["acre", "maps", str(child)], executable=f"/proc/self/fd/{file.fileno()}",
+                pass_fds=(file.fileno(),), user=user, capture_output=True, text=True, timeout=60,
+                env=self.environment)
+        self.assert_error(result, 2, "it is yours, but", "PR_SET_DUMPABLE", "run as root")
 
     def test_a_process_of_another_user(self):
         if os.getuid() != 0:

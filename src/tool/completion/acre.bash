@@ -88,7 +88,7 @@ _acre() {
         COMPREPLY=($(compgen -W "--all --sort --diff --watch --html --json --proc --help" \
           -- "$word"))
       else
-        COMPREPLY=($(_acre_processes "$word"))
+        COMPREPLY=($(_acre_processes "$word") $(compgen -f -X '!*.json' -- "$word"))
       fi
       ;;
     machine)
