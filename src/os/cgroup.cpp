@@ -1,9 +1,11 @@
 #include <acre/os/cgroup.hpp>
 
+#include "os/number_file.hpp"
 #include "os/proc_file.hpp"
 #include "os/proc_text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -61,9 +63,10 @@ std::optional<place> find_place(const std::vector<mount_entry>& mounts, const cg
   return {};
 }
 
-/// Reads one number of a group; empty when there is no such file or no such limit.
-std::optional<std::uint64_t> read_number(const std::string& directory, const char* file) {
-  const auto text = read_whole(AT_FDCWD, (directory + "/" + file).c_str(), "cgroup");
+/// Reads one amount of a group; empty when there is no such file or no such limit.
+std::optional<std::uint64_t> read_amount(const std::string& directory, const char* file) {
+  std::array<char, 64> buffer{};
+  const auto text = read_into_buffer((directory + "/" + file).c_str(), buffer);
   if (!text) return {};
   const auto value = parse_cgroup_limit(*text);
   return value ? *value : std::nullopt;
@@ -76,14 +79,14 @@ void lower(std::optional<std::uint64_t>& limit, std::optional<std::uint64_t> oth
 /// Applies the limits of one group, which may be lower than those below it.
 void apply_limits(const std::string& directory, cgroup_memory& memory) {
   const bool is_version_2 = memory.version == 2;
-  const auto limit = read_number(directory, is_version_2 ? "memory.max" : "memory.limit_in_bytes");
+  const auto limit = read_amount(directory, is_version_2 ? "memory.max" : "memory.limit_in_bytes");
   if (limit && (!memory.limit_bytes || *limit < *memory.limit_bytes)) {
     memory.limit_bytes = limit;
     memory.limit_directory = directory;
   }
   if (!is_version_2) return;
-  lower(memory.high_bytes, read_number(directory, "memory.high"));
-  lower(memory.swap_limit_bytes, read_number(directory, "memory.swap.max"));
+  lower(memory.high_bytes, read_amount(directory, "memory.high"));
+  lower(memory.swap_limit_bytes, read_amount(directory, "memory.swap.max"));
 }
 
 cgroup_memory read_at(const place& where, int version) {
@@ -91,8 +94,8 @@ cgroup_memory read_at(const place& where, int version) {
   memory.version = version;
   memory.directory = where.mount + where.below;
   memory.used_bytes =
-      read_number(memory.directory, version == 2 ? "memory.current" : "memory.usage_in_bytes");
-  if (version == 2) memory.swap_used_bytes = read_number(memory.directory, "memory.swap.current");
+      read_amount(memory.directory, version == 2 ? "memory.current" : "memory.usage_in_bytes");
+  if (version == 2) memory.swap_used_bytes = read_amount(memory.directory, "memory.swap.current");
   for (std::string below = where.below;; below.resize(below.rfind('/'))) {
     apply_limits(where.mount + below, memory);
     if (below.empty() || below.rfind('/') == std::string::npos) return memory;

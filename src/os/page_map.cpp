@@ -1,43 +1,21 @@
 #include <acre/os/page_map.hpp>
 
+#include "os/pagemap_scan.hpp"
 #include "os/proc_file.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include <fcntl.h>
-#include <linux/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 namespace acre::os {
 namespace {
 
-/// The argument of PAGEMAP_SCAN (linux/fs.h of 6.7), which older headers lack.
-struct scan_argument {
-  std::uint64_t size;
-  std::uint64_t flags;
-  std::uint64_t start;
-  std::uint64_t end;
-  std::uint64_t walk_end;
-  std::uint64_t vec;
-  std::uint64_t vec_len;
-  std::uint64_t max_pages;
-  std::uint64_t category_inverted;
-  std::uint64_t category_mask;
-  std::uint64_t category_anyof_mask;
-  std::uint64_t return_mask;
-};
-static_assert(sizeof(scan_argument) == 96 && sizeof(page_span) == 24);
-
-constexpr unsigned long scan_request = _IOWR('f', 16, scan_argument);
-
 /// Each kernel knows its categories and refuses further ones.
 constexpr std::uint64_t categories_of_6_7 = 0xff;
 constexpr std::uint64_t categories_of_6_15 = 0x1ff;
-
-constexpr std::size_t spans_per_call = 1024;
 
 std::uint64_t page_size() noexcept {
   static const auto size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
@@ -95,30 +73,16 @@ result<std::size_t> page_map::read(std::uint64_t address,
 result<std::vector<page_span>> page_map::scan(std::uint64_t start, std::uint64_t end,
                                               std::uint64_t categories) const {
   std::vector<page_span> found;
-  std::vector<page_span> buffer(spans_per_call);
-  std::uint64_t known = categories_of_6_15;
-  for (std::uint64_t at = start; at < end;) {
+  for (const auto known : {categories_of_6_15, categories_of_6_7}) {
     const std::uint64_t any_of = categories == 0 ? known : categories & known;
     if (any_of == 0) break;  // this kernel has no such pages
-    scan_argument argument{};
-    argument.size = sizeof argument;
-    argument.start = at;
-    argument.end = end;
-    argument.vec = reinterpret_cast<std::uint64_t>(buffer.data());
-    argument.vec_len = buffer.size();
-    argument.category_anyof_mask = any_of;
-    argument.return_mask = known;
-    const auto count = ask(calls::ioctl, file_, scan_request, &argument);
-    if (!count && count.error().number == EINTR) continue;
-    if (!count && count.error().number == EINVAL && known == categories_of_6_15) {
-      known = categories_of_6_7;
-      continue;
-    }
-    if (!count) return std::unexpected(failure{count.error().number, "PAGEMAP_SCAN"});
-    found.insert(found.end(), buffer.begin(), buffer.begin() + *count);
-    // Without progress (a kernel that is not as documented) there must be an end all the same.
-    if (argument.walk_end <= at) break;
-    at = argument.walk_end;
+    const auto scanned = scan_pages(file_, start, end, {.any_of = any_of, .report = known},
+                                    [&found](const abi::page_region& run) {
+                                      found.push_back({run.start, run.end, run.categories});
+                                    });
+    if (scanned) break;
+    const bool is_refused = scanned.error().number == EINVAL && known == categories_of_6_15;
+    if (!is_refused) return std::unexpected(failure{scanned.error().number, "PAGEMAP_SCAN"});
   }
   return checked_spans(found, start, end);
 }
