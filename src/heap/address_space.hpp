@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/bits.hpp"
+#include "base/sanitizer.hpp"
 #include "heap/page_run.hpp"
 #include "heap/size_class.hpp"
 
@@ -32,12 +33,11 @@ struct address_space {
   /// Grows under the page heap's lock. Whoever was given a block also sees a number beyond its
   /// page, by the same synchronisation, so a plain load will do; ThreadSanitizer is told so.
   [[nodiscard]] std::size_t page_count() const noexcept {
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
+#if ACRE_TSAN
     return std::atomic_ref(const_cast<std::size_t&>(pages)).load(std::memory_order_relaxed);
-#endif
-#endif
+#else
     return pages;
+#endif
   }
 
   [[nodiscard]] std::size_t page_of(const void* address) const noexcept {

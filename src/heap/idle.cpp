@@ -1,6 +1,7 @@
 #include "heap/idle.hpp"
 
 #include "base/assert.hpp"
+#include "base/sanitizer.hpp"
 #include "heap/address_space.hpp"
 #include "heap/body.hpp"
 #include "heap/past_counts.hpp"
@@ -21,15 +22,7 @@ constinit past_count past_counts[class_count]{};
 
 namespace {
 
-#if defined(__SANITIZE_THREAD__)
-#define ACRE_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ACRE_TSAN 1
-#endif
-#endif
-
-#if defined(ACRE_TSAN)
+#if ACRE_TSAN
 /// The proof stands on the kernel's word about another thread, which ThreadSanitizer cannot follow.
 constexpr bool provable = false;
 #else

@@ -1,5 +1,6 @@
 #include "heap/registry.hpp"
 
+#include "base/sanitizer.hpp"
 #include "heap/address_space.hpp"
 #include "heap/fork.hpp"
 #include "heap/page_heap.hpp"
@@ -14,12 +15,9 @@
 #include <pthread.h>
 #include <sys/auxv.h>
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
+#if ACRE_TSAN
 extern "C" void AnnotateBenignRaceSized(const char*, int, const volatile void*, std::size_t,
                                         const char*);
-#define ACRE_TSAN 1
-#endif
 #endif
 
 namespace acre::heaps {
@@ -56,7 +54,7 @@ constinit std::atomic<heap_body*> common{nullptr};
 /// The first round of key destructors goes by, since most of what they free is freed there. The
 /// heap is left in the second, so that a thread that first allocates in an early round leaves, too:
 /// there may be only PTHREAD_DESTRUCTOR_ITERATIONS (4) of them.
-#if defined(ACRE_TSAN)
+#if ACRE_TSAN
 constexpr std::uintptr_t last_round = 1;  // It ends its own thread state in one of the later ones.
 #else
 constexpr std::uintptr_t last_round = 2;
@@ -134,7 +132,7 @@ heap_body* new_body(body_kind kind) noexcept ACRE_REQUIRES(registry_lock) {
 /// Threads without a heap all count `no_bins` down, below zero: whatever a race stores there, the
 /// result of the subtraction is negative, and the slow path is taken.
 void declare_benign_race() noexcept {
-#if defined(ACRE_TSAN)
+#if ACRE_TSAN
   AnnotateBenignRaceSized(__FILE__, __LINE__, no_bins, sizeof no_bins, "always negative");
 #endif
 }

@@ -1,5 +1,6 @@
 #include "os/background_thread.hpp"
 
+#include "base/sanitizer.hpp"
 #include "os/memory.hpp"
 #include "os/syscall.hpp"
 
@@ -28,15 +29,7 @@ void background_thread::abort_process() noexcept {
     raw_syscall(SYS_tgkill, process, raw_syscall(SYS_gettid), SIGABRT);
 }
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define ACRE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define ACRE_SANITIZED 1
-#endif
-#endif
-
-#if defined(__x86_64__) && !defined(ACRE_SANITIZED)
+#if defined(__x86_64__) && !ACRE_ASAN && !ACRE_TSAN
 
 namespace {
 

@@ -2,6 +2,7 @@
 
 #include <acre/result.hpp>
 
+#include "base/sanitizer.hpp"
 #include "os/kernel_abi.hpp"
 #include "os/syscall.hpp"
 
@@ -98,17 +99,7 @@ namespace detail {
 
 // A sanitizer must see mappings come and go, or it takes new memory for what was there before; it
 // sees them only in the library's functions, which `enter_kernel` then goes through.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool is_sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool is_sanitized = true;
-#else
-inline constexpr bool is_sanitized = false;
-#endif
-#else
-inline constexpr bool is_sanitized = false;
-#endif
+inline constexpr bool is_sanitized = ACRE_ASAN != 0 || ACRE_TSAN != 0;
 
 template <class T>
 [[nodiscard]] inline long call_argument(T value) noexcept {

@@ -3,6 +3,7 @@
 
 #include "os/child.hpp"
 #include "os/fake_kernel.hpp"
+#include "support/sanitizer.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -224,13 +225,7 @@ std::size_t resident_bytes() {
 }
 
 TEST(secret_pool, holds_a_hundred_thousand_keys_in_8_mib) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer's shadow is counted, too";
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "a sanitizer's shadow is counted, too";
-#endif
-#endif
+  if (acre_test::is_sanitized) GTEST_SKIP() << "a sanitizer's shadow is counted, too";
   constexpr std::size_t count = 100'000;
   auto pool =
       secret_pool::create({.wanted = secret_level::hidden, .required = secret_level::guarded});

@@ -34,19 +34,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using acre_test::is_sanitized;
+using acre_test::is_tsan;
 using clock_type = std::chrono::steady_clock;
-
-#if defined(__SANITIZE_THREAD__)
-constexpr bool is_tsan = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-constexpr bool is_tsan = true;
-#else
-constexpr bool is_tsan = false;
-#endif
-#else
-constexpr bool is_tsan = false;
-#endif
 
 constexpr auto stress_time = is_sanitized ? 400ms : 1000ms;
 

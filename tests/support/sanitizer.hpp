@@ -1,19 +1,12 @@
 #pragma once
 
-/// Whether a sanitizer slows this program down and holds back memory; tests then take smaller sizes
-/// and do not look at RSS. GCC and Clang tell it in different ways.
+#include "base/sanitizer.hpp"
+
 namespace acre_test {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool is_sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool is_sanitized = true;
-#else
-inline constexpr bool is_sanitized = false;
-#endif
-#else
-inline constexpr bool is_sanitized = false;
-#endif
+/// Whether a sanitizer slows this program down and holds back memory; tests then take smaller sizes
+/// and do not look at RSS.
+inline constexpr bool is_sanitized = ACRE_ASAN != 0 || ACRE_TSAN != 0;
+inline constexpr bool is_tsan = ACRE_TSAN != 0;
 
 }  // namespace acre_test
