@@ -3,6 +3,7 @@
 
 #include "base/bits.hpp"
 #include "region/arena_chunk.hpp"
+#include "region/chunks.hpp"
 #include "region/misuse.hpp"
 #include "region/watch.hpp"
 
@@ -14,9 +15,6 @@
 namespace acre::region {
 
 namespace {
-
-/// Sizes and alignments above this are refused; sums of a few of them cannot wrap around.
-constexpr std::size_t most_bytes = static_cast<std::size_t>(PTRDIFF_MAX) / 4;
 
 /// Ids start at 1, so that a marker made by nobody matches no arena. Counts only; needs no
 /// ordering.
@@ -36,12 +34,7 @@ arena::arena(const arena_options& options)
       on_reset_(options.on_reset),
       supply_(options.from, options.budget_bytes, options.when_exhausted) {
   options.name.copy(name_, sizeof name_ - 1);
-  const std::size_t granularity = supply_.from().granularity();
-  if (next_chunk_bytes_ == 0) {
-    // Small enough for malloc's own caches; blocks made of pages are dear, so take more at once.
-    next_chunk_bytes_ =
-        granularity < 4096 ? std::size_t{16} << 10U : std::max(granularity, std::size_t{64} << 10U);
-  }
+  next_chunk_bytes_ = bytes_of_first_chunk(next_chunk_bytes_, supply_.from().granularity());
   chunk_bytes_max_ = std::max(chunk_bytes_max_, next_chunk_bytes_);
   if (!supply_.grows()) {
     if (!insert_chunk(sizeof(chunk) + 1)) throw refused(last_failure_);
@@ -247,16 +240,7 @@ void arena::note_peak() noexcept {
 }
 
 bool arena::owns(const void* address) const noexcept {
-  const auto number = reinterpret_cast<std::uintptr_t>(address);
-  for (chunk* in = first_; in != nullptr && current_ != nullptr; in = in->next) {
-    const std::byte* const end = in == current_ ? cursor_ : in->begin() + in->used_bytes;
-    if (number >= reinterpret_cast<std::uintptr_t>(in->begin()) &&
-        number < reinterpret_cast<std::uintptr_t>(end)) {
-      return true;
-    }
-    if (in == current_) break;
-  }
-  return false;
+  return is_in_used_part(first_, current_, cursor_, address);
 }
 
 arena_statistics arena::statistics() const noexcept {

@@ -3,6 +3,7 @@
 #include <acre/region/policy.hpp>
 
 #include "base/bits.hpp"
+#include "region/chunks.hpp"
 #include "region/misuse.hpp"
 
 #include <algorithm>
@@ -14,9 +15,6 @@
 namespace acre::region {
 
 namespace {
-
-/// Sizes and alignments above this are refused, so that their sum cannot wrap around.
-constexpr std::size_t most_bytes = static_cast<std::size_t>(PTRDIFF_MAX) / 4;
 
 /// Pages of the block, before the guard page.
 std::size_t usable_bytes(std::size_t size_bytes) noexcept {

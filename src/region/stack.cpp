@@ -2,6 +2,7 @@
 #include <acre/region/stack.hpp>
 
 #include "base/bits.hpp"
+#include "region/chunks.hpp"
 #include "region/misuse.hpp"
 #include "region/watch.hpp"
 
@@ -16,7 +17,6 @@ namespace acre::region {
 
 namespace {
 
-constexpr std::size_t most_bytes = static_cast<std::size_t>(PTRDIFF_MAX) / 4;
 constexpr std::size_t chunk_bytes_max = std::size_t{64} << 20U;
 
 }  // namespace
@@ -50,11 +50,7 @@ stack_resource::stack_resource(const stack_options& options)
       watched_(is_watched()),
       supply_(options.from, options.budget_bytes, options.when_exhausted) {
   options.name.copy(name_, sizeof name_ - 1);
-  const std::size_t granularity = supply_.from().granularity();
-  if (next_chunk_bytes_ == 0) {
-    next_chunk_bytes_ =
-        granularity < 4096 ? std::size_t{16} << 10U : std::max(granularity, std::size_t{64} << 10U);
-  }
+  next_chunk_bytes_ = bytes_of_first_chunk(next_chunk_bytes_, supply_.from().granularity());
   if (!supply_.grows() && !grow(1, 1)) throw refused(last_failure_);
   supply_.finish_construction();
 }
@@ -201,16 +197,7 @@ void stack_resource::end_scope(head* newest, std::size_t depth) noexcept {
 }
 
 bool stack_resource::owns(const void* address) const noexcept {
-  const auto number = reinterpret_cast<std::uintptr_t>(address);
-  for (chunk* in = first_; in != nullptr && current_ != nullptr; in = in->next) {
-    const std::byte* const end = in == current_ ? cursor_ : in->begin() + in->used_bytes;
-    if (number >= reinterpret_cast<std::uintptr_t>(in->begin()) &&
-        number < reinterpret_cast<std::uintptr_t>(end)) {
-      return true;
-    }
-    if (in == current_) break;
-  }
-  return false;
+  return is_in_used_part(first_, current_, cursor_, address);
 }
 
 stack_statistics stack_resource::statistics() const noexcept {
