@@ -17,20 +17,8 @@
 namespace {
 
 using namespace acre::region;
-using region_test::made_source;
-using region_test::source_kind;
 
-class every_source : public testing::TestWithParam<source_kind> {
- protected:
-  void SetUp() override {
-    made_ = GetParam().make();
-    if (made_.source == nullptr) GTEST_SKIP() << "this machine has no " << GetParam().name;
-  }
-  source& tested() { return *made_.source; }
-
- private:
-  made_source made_;
-};
+class every_source : public region_test::over_each_source {};
 
 INSTANTIATE_TEST_SUITE_P(source, every_source, testing::ValuesIn(region_test::source_kinds()),
                          region_test::name_of_kind);

@@ -132,4 +132,17 @@ class failing_source final : public acre::region::source {
   std::size_t good_takes_ = SIZE_MAX;
 };
 
+/// The fixture of tests that run over every kind of source.
+class over_each_source : public testing::TestWithParam<source_kind> {
+ protected:
+  void SetUp() override {
+    made_ = GetParam().make();
+    if (made_.source == nullptr) GTEST_SKIP() << "this machine has no " << GetParam().name;
+  }
+  acre::region::source& tested() { return *made_.source; }
+
+ private:
+  made_source made_;
+};
+
 }  // namespace region_test
