@@ -2,6 +2,7 @@
 
 #include "tool/machine_picture.hpp"
 #include "tool/machine_text.hpp"
+#include "tool/markup.hpp"
 #include "tool/units.hpp"
 
 #include <algorithm>

@@ -2,6 +2,7 @@
 
 #include "tool/machine_scale.hpp"
 #include "tool/machine_text.hpp"
+#include "tool/markup.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -225,29 +226,6 @@ std::string draw_page_walk(const machine_description& machine,
                .marks = tlb_marks(machine, scale),
                .unit_bytes = machine.memory.page_bytes},
               "");
-}
-
-std::string escape_markup(std::string_view text) {
-  std::string safe;
-  for (const char letter : text) {
-    switch (letter) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      default:
-        safe += letter;
-    }
-  }
-  return safe;
 }
 
 }  // namespace acre::tool

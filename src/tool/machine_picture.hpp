@@ -23,7 +23,4 @@ namespace acre::tool {
 /// The colours and letters of the pictures, for a style element.
 [[nodiscard]] std::string_view picture_style();
 
-/// Text for XML and HTML.
-[[nodiscard]] std::string escape_markup(std::string_view text);
-
 }  // namespace acre::tool

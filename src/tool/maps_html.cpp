@@ -2,6 +2,7 @@
 
 #include "tool/maps_rows.hpp"
 #include "tool/maps_text.hpp"
+#include "tool/markup.hpp"
 #include "tool/units.hpp"
 
 #include <algorithm>
@@ -71,26 +72,7 @@ std::string_view colour(segment_kind kind) noexcept {
 }
 
 std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char letter : printable(text)) {
-    switch (letter) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += letter;
-    }
-  }
-  return result;
+  return escape_markup(printable(text));
 }
 
 double percent(std::uint64_t part, std::uint64_t whole) noexcept {
