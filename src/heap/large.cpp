@@ -129,8 +129,6 @@ void* move_large(run_index run, std::size_t count) noexcept {
   return space.address_of(page);
 }
 
-}  // namespace
-
 /// Copies into free pages that are resident. The growth of a block that is moved instead has to be
 /// faulted in, a third of its pages in a vector that grows by half, and one fault costs as much as
 /// copying several pages. Null when there is no such run.
@@ -146,6 +144,8 @@ void* copy_to_dirty(run_index run, std::size_t count) noexcept {
   process_pages.release(run);
   return space.address_of(page);
 }
+
+}  // namespace
 
 void* resize_large(void* block, std::size_t size_bytes) noexcept {
   if (size_bytes > PTRDIFF_MAX) return nullptr;
