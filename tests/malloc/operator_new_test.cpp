@@ -14,6 +14,7 @@
 
 namespace {
 
+using family::keep;
 using family::opaque;
 
 constexpr std::size_t impossible = SIZE_MAX / 2;
@@ -103,11 +104,11 @@ TEST(operator_new, delete_of_null_does_nothing) {
 }
 
 TEST(operator_new, without_a_handler_failure_throws_bad_alloc) {
-  EXPECT_THROW((void)::operator new(opaque(impossible)), std::bad_alloc);
-  EXPECT_THROW((void)::operator new[](opaque(impossible)), std::bad_alloc);
-  EXPECT_THROW((void)::operator new(opaque(impossible), std::align_val_t{64}), std::bad_alloc);
-  EXPECT_THROW((void)::operator new[](opaque(impossible), std::align_val_t{64}), std::bad_alloc);
-  EXPECT_THROW((void)::operator new(opaque(SIZE_MAX)), std::bad_alloc);
+  EXPECT_THROW(keep(::operator new(opaque(impossible))), std::bad_alloc);
+  EXPECT_THROW(keep(::operator new[](opaque(impossible))), std::bad_alloc);
+  EXPECT_THROW(keep(::operator new(opaque(impossible), std::align_val_t{64})), std::bad_alloc);
+  EXPECT_THROW(keep(::operator new[](opaque(impossible), std::align_val_t{64})), std::bad_alloc);
+  EXPECT_THROW(keep(::operator new(opaque(SIZE_MAX))), std::bad_alloc);
 }
 
 TEST(operator_new, without_a_handler_nothrow_forms_give_null) {
@@ -120,12 +121,12 @@ TEST(operator_new, without_a_handler_nothrow_forms_give_null) {
 TEST(operator_new, the_handler_is_called_until_there_is_none) {
   {
     const counting_handler handler;
-    EXPECT_THROW((void)::operator new(opaque(impossible)), std::bad_alloc);
+    EXPECT_THROW(keep(::operator new(opaque(impossible))), std::bad_alloc);
     EXPECT_EQ(handler_calls, 3);
   }
   {
     const counting_handler handler;
-    EXPECT_THROW((void)::operator new[](opaque(impossible), std::align_val_t{32}), std::bad_alloc);
+    EXPECT_THROW(keep(::operator new[](opaque(impossible), std::align_val_t{32})), std::bad_alloc);
     EXPECT_EQ(handler_calls, 3);
   }
   {
@@ -144,7 +145,7 @@ struct handler_error : std::bad_alloc {};
 
 TEST(operator_new, what_the_handler_throws_reaches_the_caller) {
   const std::new_handler previous = std::set_new_handler([] { throw handler_error{}; });
-  EXPECT_THROW((void)::operator new(opaque(impossible)), handler_error);
+  EXPECT_THROW(keep(::operator new(opaque(impossible))), handler_error);
   // A nothrow form swallows it and returns null.
   EXPECT_EQ(::operator new(opaque(impossible), std::nothrow), nullptr);
   EXPECT_EQ(::operator new[](opaque(impossible), std::align_val_t{64}, std::nothrow), nullptr);

@@ -122,4 +122,9 @@ inline std::size_t opaque(std::size_t value) noexcept {
   return value;
 }
 
+/// Uses a block, so that the compiler does not leave out the call that makes it.
+inline void keep(void* block) noexcept {
+  asm volatile("" : : "r"(block) : "memory");
+}
+
 }  // namespace family
