@@ -13,7 +13,7 @@ inline constexpr std::size_t most_bytes = static_cast<std::size_t>(PTRDIFF_MAX) 
 /// The size of the first chunk where the user named none (0): small enough for malloc's own
 /// caches; blocks made of pages are dear, so take more at once.
 [[nodiscard]] constexpr std::size_t bytes_of_first_chunk(std::size_t asked_bytes,
-                                                      std::size_t granularity) noexcept {
+                                                         std::size_t granularity) noexcept {
   if (asked_bytes != 0) return asked_bytes;
   return granularity < 4096 ? std::size_t{16} << 10U
                             : std::max(granularity, std::size_t{64} << 10U);
