@@ -1,0 +1,190 @@
+#include "region/segment_state.hpp"
+
+#include <acre/os/page.hpp>
+
+#include "os/refusal.hpp"
+
+#include <algorithm>
+#include <atomic>
+
+#include <pthread.h>
+#include <unistd.h>
+
+namespace acre::region {
+
+namespace {
+
+/// At least so much more at each growth, in granules.
+constexpr std::uint64_t growth_granules_min = 64;
+
+/// This process's number, for the diagnosis of its death. Written at the first use and in children
+/// of fork; read at each lock.
+constinit std::atomic<std::uint32_t> own_process{0};
+
+void note_own_process() noexcept {
+  own_process.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
+}
+
+void watch_forks() noexcept {
+  static const bool is_watched = [] {
+    note_own_process();
+    return pthread_atfork(nullptr, nullptr, note_own_process) == 0;
+  }();
+  // Without memory for the handler, a child's death is told with its parent's number.
+  static_cast<void>(is_watched);
+}
+
+}  // namespace
+
+shared_segment::state::state(os::growing_file taken, const os::growing_view& mapped,
+                             const segment::geometry& places, segment_use wanted) noexcept
+    : file(std::move(taken)), view(mapped), blocks(mapped.file, places), use(std::move(wanted)) {
+  watch_forks();
+  segment_internals::set_state_at(mapped.file, this);
+}
+
+shared_segment::state::~state() {
+  // Fails for no mapping that exists.
+  static_cast<void>(os::growing_file::unmap(view));
+}
+
+// --- the lock ----------------------------------------------------------------------------------
+
+result<void> shared_segment::state::enter() noexcept {
+  segment::head& head = blocks.head();
+  const auto taken = head.lock.lock();
+  if (!taken) [[unlikely]]
+    return std::unexpected(taken.error());
+  if (*taken == lock_state::owner_died) [[unlikely]] {
+    if (auto repaired = repair(); !repaired) {
+      // Unrepaired, so that nobody works on it again.
+      head.lock.unlock();
+      return repaired;
+    }
+    return {};
+  }
+  if (head.holds++ == 0) head.owner = own_process.load(std::memory_order_relaxed);
+  return {};
+}
+
+void shared_segment::state::leave() noexcept {
+  segment::head& head = blocks.head();
+  if (--head.holds == 0) head.owner = 0;
+  head.lock.unlock();
+}
+
+bool shared_segment::state::is_left_torn() const noexcept {
+  return head().owner != 0 || head().holds != 0 || head().unrepaired != 0;
+}
+
+result<void> shared_segment::state::repair() noexcept {
+  segment::head& head = blocks.head();
+  // Kept in the segment until the program has dealt with it: this process may die, too.
+  head.unrepaired |= segment::damage::lock | (head.sections > 0 ? segment::damage::section : 0U) |
+                     (head.journal.depth > 0 ? segment::damage::object : 0U);
+  segment_recovery found{.dead_process = static_cast<pid_t>(head.owner),
+                         .in_section = (head.unrepaired & segment::damage::section) != 0,
+                         .in_object = (head.unrepaired & segment::damage::object) != 0};
+  const auto settled = blocks.recover();
+  if (!settled) return std::unexpected(settled.error());
+  found.undone = settled->undone;
+  found.completed = settled->completed;
+  found.recovered_bytes = settled->recovered_bytes;
+  ++head.recoveries;
+  head.owner = own_process.load(std::memory_order_relaxed);
+  head.holds = 1;
+  head.sections = 0;
+  head.lock.mark_repaired();
+  if (use.on_recovery) {
+    shared_segment self = segment_internals::handle(std::unique_ptr<state>(this));
+    use.on_recovery(self, found);
+    static_cast<void>(segment_internals::take(self).release());
+  }
+  head.unrepaired = 0;
+  return {};
+}
+
+// --- memory ------------------------------------------------------------------------------------
+
+result<void> reserve_granules(os::growing_file& file, const segment::geometry& places,
+                              std::uint64_t from, std::uint64_t count) noexcept {
+  const std::uint64_t to = from + count;
+  const auto descriptors = places.descriptors_offset + from * sizeof(segment::descriptor);
+  const std::uint64_t bits = places.used_map_offset + from / 64 * 8;
+  auto done = file.reserve(bits, places.used_map_offset + base::divide_up(to, 64) * 8 - bits);
+  if (done) done = file.reserve(descriptors, count * sizeof(segment::descriptor));
+  // Last, since this moves the end of the file.
+  if (done) done = file.reserve(places.file_bytes(from), count * segment::granule_bytes);
+  return done;
+}
+
+result<void> shared_segment::state::grow(std::uint64_t granules) noexcept {
+  segment::head& head = blocks.head();
+  const std::uint64_t left = head.granules_limit - head.granules;
+  if (left == 0) {
+    return os::refusal(ENOSPC, "shared_segment", "the segment is full; its limit is % bytes",
+                       head.granules_limit * segment::granule_bytes);
+  }
+  const std::uint64_t least = std::min(left, granules);
+  const std::uint64_t generous =
+      std::min(left, std::max({granules, head.granules / 2, growth_granules_min}));
+  auto reserved = reserve_granules(file, blocks.geometry(), head.granules, generous);
+  std::uint64_t more = generous;
+  if (!reserved && reserved.error().number == ENOSPC && least < generous) {
+    reserved = reserve_granules(file, blocks.geometry(), head.granules, least);
+    more = least;
+  }
+  if (!reserved) return reserved;
+  segment::commit(head.granules, head.granules + more);
+  return {};
+}
+
+result<std::uint64_t> shared_segment::state::take(std::size_t size_bytes, std::size_t alignment,
+                                                  const segment::publication& where) noexcept {
+  if (alignment > segment::alignment_max || !std::has_single_bit(alignment)) {
+    return os::refusal(EINVAL, "shared_segment",
+                       "an alignment is a power of two up to 4096, and not %", alignment);
+  }
+  const std::uint64_t limit_bytes = head().granules_limit * segment::granule_bytes;
+  if (size_bytes > limit_bytes) {
+    return os::refusal(ENOSPC, "shared_segment", "the segment's limit is % bytes", limit_bytes);
+  }
+  std::uint64_t block = blocks.take(size_bytes, alignment, where);
+  if (block != 0) [[likely]]
+    return block;
+  blocks.release_empty_slabs();
+  block = blocks.take(size_bytes, alignment, where);
+  if (block != 0) return block;
+  const auto grown = grow(segment::blocks::granules_for(size_bytes, alignment));
+  if (!grown) return std::unexpected(grown.error());
+  block = blocks.take(size_bytes, alignment, where);
+  if (block != 0) return block;
+  return os::refusal(ENOSPC, "shared_segment",
+                     "no free part is long enough; the segment's limit is % bytes", limit_bytes);
+}
+
+void shared_segment::state::give_back(const segment::place& where, std::uint64_t block) noexcept {
+  blocks.announce_give_back(block, 0, 0);
+  blocks.give_back(where);
+  blocks.close_record();
+}
+
+// --- the way to the state ----------------------------------------------------------------------
+
+segment_internals::state& segment_internals::state_at(void* base) noexcept {
+  return **reinterpret_cast<state**>(static_cast<std::byte*>(base) - os::page_size());
+}
+
+void segment_internals::set_state_at(void* base, state* of) noexcept {
+  *reinterpret_cast<state**>(static_cast<std::byte*>(base) - os::page_size()) = of;
+}
+
+shared_segment segment_internals::handle(std::unique_ptr<state> made) noexcept {
+  return shared_segment(std::move(made));
+}
+
+std::unique_ptr<segment_internals::state> segment_internals::take(shared_segment& handle) noexcept {
+  return std::move(handle.state_);
+}
+
+}  // namespace acre::region
