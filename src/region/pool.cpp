@@ -32,8 +32,6 @@ std::uint64_t* state_of(void* data, std::size_t unit_bytes) noexcept {
 
 }  // namespace
 
-constinit pool::free_block pool::end_of_list{nullptr, 0};
-
 pool::pool(const pool_options& options)
     : block_bytes_(options.block_bytes),
       alignment_(std::max(options.alignment, alignof(free_block))),
@@ -87,16 +85,29 @@ void* pool::allocate_slowly() {
 }
 
 void* pool::try_allocate_slowly() noexcept {
-  free_block*& list = watched_ ? watched_free_ : free_;
-  if (list == &end_of_list) {
+  if (list() == 0 && lists_aside_ == 0) {
     if (fresh_blocks_ == 0 && !add_chunk()) return nullptr;
     carve();
   }
-  free_block* const taken = list;
-  list = next_of(taken);
-  if (!watched_) return taken;
-  --watched_count_;
-  return hand_out_watched(taken);
+  void* const taken = block_of(pop());
+  return watched_ ? hand_out_watched(taken) : taken;
+}
+
+/// Takes the first block off the list; from a list that was set aside when there is no other.
+///
+/// Requires: there is a free block.
+pool::counted_link pool::pop() noexcept {
+  counted_link& first = list();
+  if (first == 0) {
+    free_block* const restored = set_aside_;
+    set_aside_ = read(restored).next_list;
+    --lists_aside_;
+    first = whole_list(restored);
+    set_bound();
+  }
+  const counted_link taken = first;
+  first = read(block_of(taken)).rest;
+  return taken;
 }
 
 /// Links some of the newest chunk's fresh blocks, the lowest address first.
@@ -113,27 +124,58 @@ void pool::carve() noexcept {
 
 /// Pushes a block on the free list; a watched one is open at the call and closed afterwards.
 void pool::link(void* data) noexcept {
-  if (!watched_) {
-    free_ = ::new (data) free_block{free_, free_->count + 1};
-    return;
+  counted_link& first = list();
+  if (length_of(first) == most_linked) {
+    write(block_of(first), {read(block_of(first)).rest, set_aside_});
+    set_aside_ = block_of(first);
+    ++lists_aside_;
+    first = 0;
+    set_bound();
   }
-  watch_opened(data, unit_bytes_);
-  watch_freed(data, unit_bytes_ - sizeof(std::uint64_t));
-  watch_opened(data, unit_bytes_);
-  *state_of(data, unit_bytes_) = free_word;
-  watched_free_ = ::new (data) free_block{watched_free_, ++watched_count_};
-  watch_closed(data, unit_bytes_);
+  if (watched_) {
+    watch_opened(data, unit_bytes_);
+    watch_freed(data, unit_bytes_ - sizeof(std::uint64_t));
+    watch_opened(data, unit_bytes_);
+    *state_of(data, unit_bytes_) = free_word;
+    watch_closed(data, unit_bytes_);
+  }
+  write(data, {first, nullptr});
+  first = link_to(data, first);
 }
 
-pool::free_block* pool::next_of(free_block* block) const noexcept {
-  if (!watched_) return block->next;
-  watch_opened(block, sizeof *block);
-  free_block* const next = block->next;
-  watch_closed(block, sizeof *block);
-  return next;
+pool::free_block pool::read(const free_block* block) const noexcept {
+  auto* const opened = const_cast<free_block*>(block);
+  if (watched_) watch_opened(opened, sizeof *block);
+  const free_block contents = *block;
+  if (watched_) watch_closed(opened, sizeof *block);
+  return contents;
 }
 
-void* pool::hand_out_watched(free_block* taken) noexcept {
+void pool::write(void* data, const free_block& contents) const noexcept {
+  if (watched_) watch_opened(data, sizeof contents);
+  ::new (data) free_block(contents);
+  if (watched_) watch_closed(data, sizeof contents);
+}
+
+/// Calls `visit(block)` for every block of the lists, the newest first; it may change the block.
+template <class Visit>
+void pool::for_each_free(Visit visit) const {
+  const auto walk = [&](counted_link list) {
+    while (list != 0) {
+      free_block* const block = block_of(list);
+      list = read(block).rest;
+      visit(block);
+    }
+  };
+  walk(list());
+  for (free_block* first = set_aside_; first != nullptr;) {
+    free_block* const next_list = read(first).next_list;
+    walk(whole_list(first));
+    first = next_list;
+  }
+}
+
+void* pool::hand_out_watched(void* taken) noexcept {
   watch_opened(taken, unit_bytes_);
   if (*state_of(taken, unit_bytes_) != free_word) {
     misuse(name_, "a free block was written to: a use after free, or an overflow before it");
@@ -167,7 +209,7 @@ void pool::deallocate_slowly(void* data) noexcept {
 }
 
 std::size_t pool::free_count() const noexcept {
-  return watched_ ? watched_count_ : free_->count;
+  return lists_aside_ * most_linked + length_of(list());
 }
 
 std::size_t pool::carved_count() const noexcept {
@@ -182,6 +224,11 @@ bool pool::add_chunk() noexcept {
   const result<supplied_block> taken = supply_.take(chunk_bytes_, chunk_bytes_, chunk_bytes_);
   if (!taken) {
     last_failure_ = taken.error();
+    return false;
+  }
+  if (reinterpret_cast<std::uintptr_t>(taken->memory.data) + chunk_bytes_ > address_mask) {
+    supply_.give_back(*taken);
+    last_failure_ = {ENOMEM, "pool: addresses of more than 48 bits"};
     return false;
   }
   chunks_ = ::new (taken->memory.data) chunk{chunks_, nullptr, *taken, 0};
@@ -200,10 +247,17 @@ bool pool::add_chunk() noexcept {
 void pool::set_trim_bound(std::size_t live_blocks) noexcept {
   const bool can_be_empty = supply_.grows() && chunk_count_ > empty_chunks_kept_ + 1;
   trim_below_ = can_be_empty ? live_blocks : 0;
+  set_bound();
+}
+
+/// Computes at which length of the list `deallocate` must do more than push.
+void pool::set_bound() noexcept {
   // Of the blocks ever linked, the live ones are below the bound when the free ones are above this.
-  trim_above_ =
-      trim_below_ == 0 ? SIZE_MAX : carved_count() - std::min(trim_below_, carved_count());
-  if (watched_) trim_above_ = 0;
+  const std::size_t free_blocks = carved_count() - std::min(trim_below_, carved_count());
+  const std::size_t aside = lists_aside_ * most_linked;
+  const std::size_t listed = free_blocks - std::min(aside, free_blocks);
+  const std::size_t length = trim_below_ == 0 ? most_linked : std::min(listed, most_linked);
+  bound_ = watched_ ? 0 : counted_link{length} << address_bits;
 }
 
 std::size_t pool::trim() noexcept {
@@ -213,17 +267,15 @@ std::size_t pool::trim() noexcept {
 
 /// Counts the free blocks of each chunk, and gives back those that have no other.
 std::size_t pool::sweep() noexcept {
-  free_block*& list = watched_ ? watched_free_ : free_;
   for (chunk* in = chunks_; in != nullptr; in = in->next)
     in->free_blocks = in == chunks_ ? fresh_blocks_ : 0;
-  for (free_block* block = list; block != &end_of_list; block = next_of(block))
-    ++chunk_of(block)->free_blocks;
+  for_each_free([this](free_block* block) { ++chunk_of(block)->free_blocks; });
   std::size_t kept = 0;
   for (chunk* in = chunks_; in != nullptr; in = in->next) {
     // One that stays is made to look used, so that what follows has one question to ask.
     if (in->free_blocks == blocks_per_chunk_ && kept++ < empty_chunks_kept_) in->free_blocks = 0;
   }
-  keep_blocks_of_used_chunks(list);
+  keep_blocks_of_used_chunks();
   std::size_t given_back = 0;
   for (chunk* in = chunks_; in != nullptr;) {
     chunk* const next = in->next;
@@ -239,29 +291,25 @@ std::size_t pool::sweep() noexcept {
 
 /// Makes the list anew without the blocks of chunks that are all free. Its order is turned around
 /// twice, so that the newest block is the first again, and the counts are right.
-void pool::keep_blocks_of_used_chunks(free_block*& list) noexcept {
-  free_block* old = std::exchange(list, &end_of_list);
+void pool::keep_blocks_of_used_chunks() noexcept {
   free_block* turned = nullptr;
-  while (old != &end_of_list) {
-    free_block* const next = next_of(old);
-    if (chunk_of(old)->free_blocks != blocks_per_chunk_) {
-      set_next(old, turned);
-      turned = old;
-    }
-    old = next;
-  }
-  watched_count_ = 0;
+  for_each_free([&](free_block* block) {
+    if (chunk_of(block)->free_blocks == blocks_per_chunk_) return;
+    write(block, {0, turned});
+    turned = block;
+  });
+  forget_lists();
   while (turned != nullptr) {
-    free_block* const next = next_of(turned);
+    free_block* const next = read(turned).next_list;
     link(turned);
     turned = next;
   }
 }
 
-void pool::set_next(free_block* block, free_block* next) const noexcept {
-  if (watched_) watch_opened(block, sizeof *block);
-  block->next = next;
-  if (watched_) watch_closed(block, sizeof *block);
+void pool::forget_lists() noexcept {
+  list() = 0;
+  set_aside_ = nullptr;
+  lists_aside_ = 0;
 }
 
 void pool::give_back(chunk* emptied) noexcept {
@@ -279,9 +327,7 @@ void pool::unlink(chunk* gone) noexcept {
 
 void pool::release() noexcept {
   if (leases_ != 0) misuse(name_, "released while a container or owner still holds memory of it");
-  free_ = &end_of_list;
-  watched_free_ = &end_of_list;
-  watched_count_ = 0;
+  forget_lists();
   const std::size_t kept = supply_.grows() ? std::min<std::size_t>(empty_chunks_kept_, 1) : 1;
   while (chunk_count_ > kept)
     give_back(chunks_);
@@ -330,12 +376,11 @@ bool pool::is_marked(const chunk* in, std::size_t index) const noexcept {
 void pool::mark_free_blocks() noexcept {
   for (chunk* in = chunks_; in != nullptr; in = in->next)
     std::fill_n(in->bits(), bit_words(blocks_per_chunk_), 0);
-  for (free_block* block = watched_ ? watched_free_ : free_; block != &end_of_list;
-       block = next_of(block)) {
+  for_each_free([this](free_block* block) {
     chunk* const in = chunk_of(block);
     const std::size_t index = index_in(in, block);
     in->bits()[index / 64] |= std::uint64_t{1} << (index % 64);
-  }
+  });
 }
 
 pool_statistics pool::statistics() const noexcept {
@@ -355,17 +400,31 @@ bool pool::check_invariants() noexcept {
     if (in->next != nullptr && in->next->previous != in) return false;
   }
   if (chunks != chunk_count_ || supply_.held_bytes() < chunks * chunk_bytes_) return false;
-  // Walking the list is safe only while every link stays inside the pool.
-  std::size_t listed = 0;
-  for (free_block* block = watched_ ? watched_free_ : free_; block != &end_of_list;
-       block = next_of(block)) {
-    if (!owns(block) || ++listed > chunks * blocks_per_chunk_) return false;
-    if (block_at(chunk_of(block), index_in(chunk_of(block), block)) != block) return false;
+  // Walking a list is safe only while every link stays inside the pool.
+  if (!is_sound(list())) return false;
+  std::size_t lists = 0;
+  for (free_block* first = set_aside_; first != nullptr; first = read(first).next_list) {
+    if (!owns(first) || ++lists > lists_aside_) return false;
+    if (!is_sound(whole_list(first))) return false;
   }
   std::size_t live = 0;
   for_each_live([&live](void*) { ++live; });
-  return listed == free_count() && live == live_count() &&
-         live + listed + fresh_blocks_ == chunks * blocks_per_chunk_;
+  return lists == lists_aside_ && live == live_count() &&
+         live + free_count() + fresh_blocks_ == chunks * blocks_per_chunk_;
+}
+
+/// Whether a list consists of blocks of this pool, as many as it tells.
+bool pool::is_sound(counted_link list) const noexcept {
+  while (list != 0) {
+    const free_block* const block = block_of(list);
+    if (!owns(block) || block_at(chunk_of(block), index_in(chunk_of(block), block)) != block) {
+      return false;
+    }
+    const counted_link rest = read(block).rest;
+    if (length_of(rest) + 1 != length_of(list)) return false;
+    list = rest;
+  }
+  return true;
 }
 
 }  // namespace acre::region

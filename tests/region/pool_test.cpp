@@ -132,6 +132,31 @@ TEST(pool, reuses_the_newest_free_block_first) {
   EXPECT_EQ(tested.allocate(), first);
 }
 
+TEST(pool, counts_lists_longer_than_a_link_can_tell) {
+  constexpr std::size_t count = 150'000;
+  for (const std::size_t kept : {std::size_t{0}, std::size_t{1000}}) {
+    pool tested({.block_bytes = 16, .empty_chunks_kept = kept, .watch = watching::off});
+    std::vector<void*> live(count);
+    for (int round = 0; round < 2; ++round) {
+      for (void*& data : live)
+        data = tested.allocate();
+      const std::size_t chunks = tested.statistics().chunks;
+      for (std::size_t index = 0; index < count; ++index) {
+        tested.deallocate(live[index]);
+        if (index % 25'000 != 0) continue;
+        EXPECT_EQ(tested.statistics().live_blocks, count - index - 1);
+        EXPECT_TRUE(tested.check_invariants());
+      }
+      EXPECT_EQ(tested.statistics().live_blocks, 0U);
+      EXPECT_EQ(tested.statistics().chunks, kept == 0 ? 1 : chunks);
+      EXPECT_EQ(tested.allocate(), live.back()) << "the newest first, across lists";
+      tested.deallocate(live.back());
+    }
+    tested.release();
+    EXPECT_TRUE(tested.check_invariants());
+  }
+}
+
 TEST(pool, that_may_not_grow_serves_its_one_chunk) {
   alignas(4096) static std::array<std::byte, 4096> buffer;
   buffer_source from(buffer);

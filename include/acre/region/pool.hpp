@@ -46,8 +46,9 @@ struct pool_statistics {
 /// Blocks of one size, given and taken back in any order in constant time.
 ///
 /// Free blocks form a list that lies in the blocks themselves, the newest first: its memory is in
-/// the cache. Each knows how many follow it, so it is seen when half of the pool is free; then
-/// chunks without a live block go back to the source, at amortized constant cost.
+/// the cache. Each link carries how many blocks follow it in the bits that addresses do not use, so
+/// that counting takes no memory access. When half of the pool is free, chunks without a live block
+/// go back to the source, at amortized constant cost.
 ///
 /// It is a `std::pmr::memory_resource` for requests up to its block size and alignment, so node
 /// containers can live in it.
@@ -55,8 +56,8 @@ struct pool_statistics {
 /// Ownership:      owns its chunks; objects in them are not destroyed (see `object_pool`).
 /// Thread-safety:  one thread at a time; see `shared_pool`.
 /// Fails:          `allocate` throws `refused`, a `std::bad_alloc`; `try_allocate` returns null.
-/// Cost:           4 instructions and a branch to take, 6 and a branch to give back; two words per
-///                 free block, in the block, which is at least 16 bytes.
+/// Cost:           5 instructions and a branch to take, 6 and a branch to give back: as many memory
+///                 accesses as a bare list. Two words in a free block, which is at least 16 bytes.
 class ACRE_API pool final : public std::pmr::memory_resource {
   struct chunk;
 
@@ -69,35 +70,35 @@ class ACRE_API pool final : public std::pmr::memory_resource {
   ~pool() override;
 
   [[nodiscard, gnu::always_inline]] void* allocate() {
-    free_block* const taken = free_;
-    if (taken != &end_of_list) [[likely]] {
-      free_ = taken->next;
-      return taken;
+    const counted_link first = free_;
+    if (first != 0) [[likely]] {
+      free_ = block_of(first)->rest;
+      return block_of(first);
     }
     return allocate_slowly();
   }
 
   /// Null instead of an exception.
   [[nodiscard, gnu::always_inline]] void* try_allocate() noexcept {
-    free_block* const taken = free_;
-    if (taken != &end_of_list) [[likely]] {
-      free_ = taken->next;
-      return taken;
+    const counted_link first = free_;
+    if (first != 0) [[likely]] {
+      free_ = block_of(first)->rest;
+      return block_of(first);
     }
     return try_allocate_slowly();
   }
 
   /// Requires: `data` came from this pool and is not used any more.
   [[gnu::always_inline]] void deallocate(void* data) noexcept {
-    // One comparison for two questions: whether to look for empty chunks, and whether anybody
-    // watches; then the bound is 0. The count is taken from the block below, not from a variable
-    // that every call would have to wait for.
-    const std::size_t count = free_->count + 1;
-    if (count > trim_above_) [[unlikely]] {
+    // One comparison for three questions: whether the list is as long as its count can tell,
+    // whether to look for empty chunks, and whether anybody watches; then the bound is 0.
+    const counted_link first = free_;
+    if (first >= bound_) [[unlikely]] {
       deallocate_slowly(data);
       return;
     }
-    free_ = ::new (data) free_block{free_, count};
+    static_cast<free_block*>(data)->rest = first;
+    free_ = link_to(data, first);
   }
 
   /// Throws `refused` when the request is larger or more aligned than the pool's blocks.
@@ -148,12 +149,31 @@ class ACRE_API pool final : public std::pmr::memory_resource {
  private:
   friend class shared_pool;
 
+  /// The address of a list's first block, and above it how many blocks the list has; 0: none.
+  using counted_link = std::uint64_t;
+  static constexpr unsigned address_bits = 48;  ///< of a user's address; `add_chunk` checks it
+  static constexpr counted_link address_mask = (counted_link{1} << address_bits) - 1;
+  static constexpr std::size_t most_linked = 65'535;  ///< blocks of one list
+
   struct free_block {
-    free_block* next;
-    std::size_t count;  ///< of the list from here to its end
+    counted_link rest;      ///< of the list
+    free_block* next_list;  ///< meant in the first block of a list that was set aside
   };
-  /// Where every list ends; nobody writes to it.
-  ACRE_API static free_block end_of_list;
+
+  [[nodiscard]] static free_block* block_of(counted_link first) noexcept {
+    return reinterpret_cast<free_block*>(first & address_mask);
+  }
+  [[nodiscard]] static std::size_t length_of(counted_link first) noexcept {
+    return first >> address_bits;
+  }
+  /// To `data`, in front of the list `rest`. Adding 1 to the mask carries into the count.
+  [[nodiscard]] static counted_link link_to(const void* data, counted_link rest) noexcept {
+    return (rest | address_mask) + 1 + reinterpret_cast<std::uintptr_t>(data);
+  }
+  /// The list that was set aside with `first` as its first block.
+  [[nodiscard]] static counted_link whole_list(const void* first) noexcept {
+    return counted_link{most_linked} << address_bits | reinterpret_cast<std::uintptr_t>(first);
+  }
 
   void* do_allocate(std::size_t size_bytes, std::size_t alignment) override {
     return pool::allocate(size_bytes, alignment);
@@ -174,16 +194,24 @@ class ACRE_API pool final : public std::pmr::memory_resource {
   void give_back(chunk* emptied) noexcept;
   void unlink(chunk* gone) noexcept;
   std::size_t sweep() noexcept;
-  void keep_blocks_of_used_chunks(free_block*& list) noexcept;
-  void set_next(free_block* block, free_block* next) const noexcept;
+  void keep_blocks_of_used_chunks() noexcept;
+  void forget_lists() noexcept;
+  [[nodiscard]] counted_link pop() noexcept;
+  [[nodiscard]] bool is_sound(counted_link list) const noexcept;
+  template <class Visit>
+  void for_each_free(Visit visit) const;
   void set_trim_bound(std::size_t live_blocks) noexcept;
+  void set_bound() noexcept;
   [[nodiscard]] std::size_t free_count() const noexcept;
   [[nodiscard]] std::size_t carved_count() const noexcept;
   [[nodiscard]] std::size_t live_count() const noexcept { return carved_count() - free_count(); }
 
-  [[nodiscard]] void* hand_out_watched(free_block* taken) noexcept;
+  [[nodiscard]] void* hand_out_watched(void* taken) noexcept;
   void take_back_watched(void* data) noexcept;
-  [[nodiscard]] free_block* next_of(free_block* block) const noexcept;
+  [[nodiscard]] free_block read(const free_block* block) const noexcept;
+  void write(void* data, const free_block& contents) const noexcept;
+  [[nodiscard]] counted_link& list() noexcept { return watched_ ? watched_free_ : free_; }
+  [[nodiscard]] counted_link list() const noexcept { return watched_ ? watched_free_ : free_; }
   void link(void* data) noexcept;
 
   void mark_free_blocks() noexcept;
@@ -195,10 +223,11 @@ class ACRE_API pool final : public std::pmr::memory_resource {
   [[nodiscard]] void* block_at(chunk* in, std::size_t index) const noexcept;
   [[nodiscard]] std::size_t index_in(const chunk* in, const void* data) const noexcept;
 
-  free_block* free_ = &end_of_list;  ///< empty while the pool is watched: the fast path is shut
-  std::size_t trim_above_ = 0;       ///< free blocks; see set_trim_bound
-  free_block* watched_free_ = &end_of_list;  ///< the list while the pool is watched
-  std::size_t watched_count_ = 0;            ///< of that list
+  counted_link free_ = 0;            ///< empty while the pool is watched: the fast path is shut
+  counted_link bound_ = 0;           ///< from here on the list is too long; see set_bound
+  counted_link watched_free_ = 0;    ///< the list while the pool is watched
+  free_block* set_aside_ = nullptr;  ///< lists of `most_linked` blocks
+  std::size_t lists_aside_ = 0;
   chunk* chunks_ = nullptr;  ///< the newest first; only that one may have uncarved blocks
   std::size_t chunk_count_ = 0;
   std::size_t fresh_blocks_ = 0;  ///< of the newest chunk, at its end, never linked yet
