@@ -78,6 +78,11 @@ void pool::shape(std::size_t asked_chunk_bytes) noexcept {
   }
 }
 
+std::size_t pool::most_blocks() const noexcept {
+  if (!supply_.grows()) return blocks_per_chunk_;
+  return supply_.budget_bytes() / chunk_bytes_ * blocks_per_chunk_;
+}
+
 void* pool::allocate_slowly() {
   void* const data = try_allocate_slowly();
   if (data == nullptr) throw refused(last_failure_);

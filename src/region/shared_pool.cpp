@@ -8,7 +8,6 @@
 
 namespace acre::region {
 
-constinit shared_pool::free_block shared_pool::end_of_list{nullptr, 0};
 thread_local constinit shared_pool::slot_array shared_pool::slots_of_thread{};
 
 /// Which shared pools are alive, and what a thread does with its magazines when it ends.
@@ -22,7 +21,7 @@ class magazine_keeper {
       shared_pool::slot& mine = shared_pool::slots_of_thread[index];
       shared_pool* const owner = pools()[index];
       // The pool may be gone, and its place taken by another.
-      if (owner != nullptr && owner->id_ == mine.pool_id) owner->detach(mine.cache);
+      if (owner != nullptr && owner->id_ == mine.pool_id) owner->detach(mine.own);
       mine = {0, nullptr};
     }
     has_ended = true;
@@ -70,16 +69,26 @@ class magazine_keeper {
 
 constinit thread_local bool magazine_keeper::has_ended = false;
 
-shared_pool::shared_pool(const pool_options& options)
-    : id_(0), blocks_([&options] {
-        pool_options suited = options;
-        suited.block_bytes = std::max(suited.block_bytes, sizeof(full_list));
-        return suited;
-      }()) {
-  // About 16 KiB per list: a good part of the second cache's share, and rare exchanges.
-  constexpr std::size_t list_bytes = std::size_t{16} << 10U;
-  magazine_blocks_ =
-      std::clamp(list_bytes / blocks_.block_bytes(), std::size_t{8}, std::size_t{256});
+namespace {
+
+/// A good part of a core's second cache; a burst of a thousand blocks of 64 bytes stays inside.
+constexpr std::size_t magazine_bytes = std::size_t{64} << 10U;
+constexpr std::size_t least_blocks = 8;
+constexpr std::size_t most_blocks = 1024;
+constexpr std::size_t first_refill = 16;
+
+/// A thread may hold two magazines of free blocks that others lack, so a bounded pool has small
+/// ones.
+constexpr std::size_t share_of_bounded = 64;
+
+}  // namespace
+
+shared_pool::shared_pool(const pool_options& options) : id_(0), blocks_(options) {
+  magazine_blocks_ = std::min(magazine_bytes / blocks_.block_bytes(), most_blocks);
+  if (blocks_.most_blocks() != 0) {
+    magazine_blocks_ = std::min(magazine_blocks_, blocks_.most_blocks() / share_of_bounded);
+  }
+  magazine_blocks_ = std::max(magazine_blocks_, least_blocks);
   magazine_keeper::enter(*this);
   // Blocks in magazines are neither poisoned nor checked, so a watched pool has none.
   if (blocks_.watched_) magazine_blocks_ = 0;
@@ -88,8 +97,13 @@ shared_pool::shared_pool(const pool_options& options)
 shared_pool::~shared_pool() {
   magazine_keeper::leave(*this);
   ACRE_ASSERT(statistics().live_blocks == 0 && "a shared pool was destroyed with live blocks");
-  while (magazines_ != nullptr)
-    delete std::exchange(magazines_, magazines_->next);
+  while (caches_ != nullptr) {
+    cache* const gone = std::exchange(caches_, caches_->next);
+    delete_magazine(gone->loaded);
+    delete_magazine(gone->spare);
+    delete gone;
+  }
+  shrink_depot(0);
 }
 
 void* shared_pool::allocate_slowly() {
@@ -102,130 +116,173 @@ void* shared_pool::allocate_slowly() {
 }
 
 void* shared_pool::try_allocate_slowly() noexcept {
-  slot& mine = slots_of_thread[slot_index_];
-  magazine* const cache = mine.pool_id == id_ ? mine.cache : attach();
-  if (cache == nullptr) {
+  const slot& mine = slots_of_thread[slot_index_];
+  cache* const own = mine.pool_id == id_ ? mine.own : attach();
+  if (own == nullptr) {
     const std::lock_guard guard(lock_);
     return blocks_.try_allocate();
   }
-  if (cache->first == &end_of_list && !refill(*cache)) return nullptr;
-  return pop();
+  return refill(*own) ? pop() : nullptr;
 }
 
 void shared_pool::deallocate_slowly(void* data) noexcept {
-  slot& mine = slots_of_thread[slot_index_];
-  magazine* const cache = mine.pool_id == id_ ? mine.cache : attach();
-  if (cache == nullptr) {
+  const slot& mine = slots_of_thread[slot_index_];
+  cache* const own = mine.pool_id == id_ ? mine.own : attach();
+  if (own == nullptr || !make_room(*own)) {
     const std::lock_guard guard(lock_);
     blocks_.deallocate(data);
     return;
   }
-  if (cache->first->count == magazine_blocks_) {
-    if (cache->spare != nullptr) store(cache->spare);
-    cache->spare = std::exchange(cache->first, &end_of_list);
-    cache->spare_count.store(magazine_blocks_, std::memory_order_relaxed);
-    cache->count.store(0, std::memory_order_relaxed);
-  }
   deallocate(data);
 }
 
-/// A magazine for the calling thread; null when it can have none.
-shared_pool::magazine* shared_pool::attach() noexcept {
+shared_pool::magazine* shared_pool::new_magazine() const noexcept {
+  void* const data =
+      ::operator new(sizeof(magazine) + magazine_blocks_ * sizeof(void*), std::nothrow);
+  return data != nullptr ? ::new (data) magazine{nullptr} : nullptr;
+}
+
+void shared_pool::delete_magazine(magazine* gone) noexcept {
+  ::operator delete(gone);
+}
+
+/// Magazines for the calling thread; null when it can have none.
+shared_pool::cache* shared_pool::attach() noexcept {
   if (slot_index_ == slot_count || magazine_blocks_ == 0) return nullptr;
   if (!magazine_keeper::watch_thread()) return nullptr;
-  auto* const made = new (std::nothrow) magazine;
+  auto* const made = new (std::nothrow) cache;
   if (made == nullptr) return nullptr;
-  // Another pool that had this place is gone, and its magazine with it.
+  made->loaded = new_magazine();
+  if (made->loaded == nullptr) {
+    delete made;
+    return nullptr;
+  }
+  made->next_refill = std::min(first_refill, magazine_blocks_);
+  // Another pool that had this place is gone, and its magazines with it.
   slots_of_thread[slot_index_] = {id_, made};
   const std::lock_guard guard(lock_);
-  made->next = magazines_;
-  if (magazines_ != nullptr) magazines_->previous = made;
-  magazines_ = made;
-  ++magazine_count_;
+  made->next = caches_;
+  if (caches_ != nullptr) caches_->previous = made;
+  caches_ = made;
+  ++cache_count_;
   return made;
 }
 
-/// Takes the magazine of a thread that ends.
-void shared_pool::detach(magazine* cache) noexcept {
+/// Takes the magazines of a thread that ends.
+void shared_pool::detach(cache* own) noexcept {
   const std::lock_guard guard(lock_);
-  empty_list(cache->first);
-  if (cache->spare != nullptr) empty_list(cache->spare);
-  (cache->previous != nullptr ? cache->previous->next : magazines_) = cache->next;
-  if (cache->next != nullptr) cache->next->previous = cache->previous;
-  --magazine_count_;
-  delete cache;
-  empty_depot(magazine_count_ + 4);
+  give_back(own->loaded, own->count.load(std::memory_order_relaxed));
+  if (own->spare != nullptr) {
+    give_back(own->spare, own->spare_count.load(std::memory_order_relaxed));
+  }
+  (own->previous != nullptr ? own->previous->next : caches_) = own->next;
+  if (own->next != nullptr) own->next->previous = own->previous;
+  --cache_count_;
+  delete own;
+  shrink_depot(cache_count_ + 2);
 }
 
-/// Gives an empty magazine a list: its spare one, one of the depot, or fresh blocks.
-bool shared_pool::refill(magazine& cache) noexcept {
-  if (cache.spare != nullptr) {
-    cache.first = std::exchange(cache.spare, nullptr);
-    cache.spare_count.store(0, std::memory_order_relaxed);
-    cache.count.store(magazine_blocks_, std::memory_order_relaxed);
+void shared_pool::swap_magazines(cache& own) noexcept {
+  std::swap(own.loaded, own.spare);
+  const std::size_t count = own.count.load(std::memory_order_relaxed);
+  own.count.store(own.spare_count.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  own.spare_count.store(count, std::memory_order_relaxed);
+}
+
+/// Gives an empty cache blocks: its spare magazine, one of the depot, or fresh ones.
+bool shared_pool::refill(cache& own) noexcept {
+  if (own.count.load(std::memory_order_relaxed) != 0) return true;
+  if (own.spare_count.load(std::memory_order_relaxed) != 0) {
+    swap_magazines(own);
     return true;
   }
   const std::lock_guard guard(lock_);
   ++exchanges_;
-  if (depot_ != nullptr) {
-    full_list* const taken = std::exchange(depot_, depot_->next_list);
-    --depot_lists_;
-    cache.first = ::new (static_cast<void*>(taken)) free_block{taken->next, magazine_blocks_};
-    cache.count.store(magazine_blocks_, std::memory_order_relaxed);
-    return true;
+  if (full_ == nullptr) {
+    take_fresh(own);
+    return own.count.load(std::memory_order_relaxed) != 0;
   }
+  own.loaded->next = std::exchange(empty_, own.loaded);
+  own.loaded = std::exchange(full_, full_->next);
+  --full_count_;
+  own.count.store(magazine_blocks_, std::memory_order_relaxed);
+  return true;
+}
+
+/// Fills the empty loaded magazine from the pool as far as it goes. The first block of the pool is
+/// the first that is handed out.
+///
+/// Requires: the lock is held; here and below.
+void shared_pool::take_fresh(cache& own) noexcept {
+  void** const blocks = own.loaded->blocks();
   std::size_t count = 0;
-  for (; count < magazine_blocks_; ++count) {
+  while (count < own.next_refill) {
     void* const data = blocks_.try_allocate();
     if (data == nullptr) break;
-    cache.first = ::new (data) free_block{cache.first, count + 1};
+    blocks[count++] = data;
   }
-  cache.count.store(count, std::memory_order_relaxed);
-  return count > 0;
+  std::reverse(blocks, blocks + count);
+  own.count.store(count, std::memory_order_relaxed);
+  own.next_refill = std::min(own.next_refill * 2, magazine_blocks_);
 }
 
-/// Puts a full list into the depot.
-void shared_pool::store(free_block* list) noexcept {
-  const std::lock_guard guard(lock_);
-  ++exchanges_;
-  depot_ = ::new (static_cast<void*>(list)) full_list{list->next, depot_};
-  ++depot_lists_;
-  empty_depot(magazine_count_ + 4);
+/// Gives a full cache an empty magazine: its spare one, one of the depot, or a new one.
+bool shared_pool::make_room(cache& own) noexcept {
+  if (own.count.load(std::memory_order_relaxed) != magazine_blocks_) return true;
+  if (own.spare != nullptr && own.spare_count.load(std::memory_order_relaxed) == 0) {
+    swap_magazines(own);
+    return true;
+  }
+  magazine* empty = nullptr;
+  if (own.spare != nullptr) {
+    const std::lock_guard guard(lock_);
+    ++exchanges_;
+    own.spare->next = std::exchange(full_, own.spare);
+    ++full_count_;
+    own.spare = nullptr;
+    own.spare_count.store(0, std::memory_order_relaxed);
+    shrink_depot(cache_count_ + 2);
+    if (empty_ != nullptr) empty = std::exchange(empty_, empty_->next);
+  }
+  if (empty == nullptr) empty = new_magazine();
+  if (empty == nullptr) return false;
+  own.spare = std::exchange(own.loaded, empty);
+  own.spare_count.store(magazine_blocks_, std::memory_order_relaxed);
+  own.count.store(0, std::memory_order_relaxed);
+  return true;
 }
 
-/// Requires: the lock is held; here and below.
-void shared_pool::empty_depot(std::size_t lists_kept) noexcept {
-  while (depot_lists_ > lists_kept) {
-    full_list* const taken = std::exchange(depot_, depot_->next_list);
-    --depot_lists_;
-    empty_list(::new (static_cast<void*>(taken)) free_block{taken->next, magazine_blocks_});
-  }
+/// Puts blocks into the pool and ends their magazine.
+void shared_pool::give_back(magazine* from, std::size_t count) noexcept {
+  for (std::size_t left = count; left > 0; --left)
+    blocks_.deallocate(from->blocks()[left - 1]);
+  delete_magazine(from);
 }
 
-void shared_pool::empty_list(free_block* list) noexcept {
-  while (list != &end_of_list) {
-    free_block* const next = list->next;
-    blocks_.deallocate(list);
-    list = next;
-  }
+/// Leaves so many full magazines and no empty one.
+void shared_pool::shrink_depot(std::size_t magazines_kept) noexcept {
+  for (; full_count_ > magazines_kept; --full_count_)
+    give_back(std::exchange(full_, full_->next), magazine_blocks_);
+  while (empty_ != nullptr)
+    delete_magazine(std::exchange(empty_, empty_->next));
 }
 
 std::size_t shared_pool::trim() noexcept {
   const std::lock_guard guard(lock_);
-  empty_depot(0);
+  shrink_depot(0);
   return blocks_.trim();
 }
 
 shared_pool_statistics shared_pool::statistics() const noexcept {
   const std::lock_guard guard(lock_);
   shared_pool_statistics counted{.live_blocks = 0,
-                                 .cached_blocks = depot_lists_ * magazine_blocks_,
-                                 .magazines = magazine_count_,
+                                 .cached_blocks = full_count_ * magazine_blocks_,
+                                 .threads = cache_count_,
                                  .exchanges = exchanges_,
                                  .blocks = blocks_.statistics()};
-  for (const magazine* cache = magazines_; cache != nullptr; cache = cache->next) {
-    counted.cached_blocks += cache->count.load(std::memory_order_relaxed) +
-                             cache->spare_count.load(std::memory_order_relaxed);
+  for (const cache* own = caches_; own != nullptr; own = own->next) {
+    counted.cached_blocks += own->count.load(std::memory_order_relaxed) +
+                             own->spare_count.load(std::memory_order_relaxed);
   }
   // While threads work the two may be seen at different times.
   const std::size_t out = counted.blocks.live_blocks;
@@ -235,25 +292,26 @@ shared_pool_statistics shared_pool::statistics() const noexcept {
 
 bool shared_pool::check_invariants() noexcept {
   const std::lock_guard guard(lock_);
-  const auto length = [](const free_block* list) {
-    std::size_t count = 0;
-    for (; list != nullptr && list != &end_of_list; list = list->next)
-      ++count;
-    return count;
+  std::size_t cached = 0;
+  const auto is_sound = [&](magazine* in, std::size_t count) {
+    if (count > magazine_blocks_ || (in == nullptr && count > 0)) return false;
+    cached += count;
+    return std::all_of(in->blocks(), in->blocks() + count,
+                       [this](const void* data) { return blocks_.owns(data); });
   };
-  std::size_t lists = 0;
-  for (full_list* list = depot_; list != nullptr; list = list->next_list) {
-    // The first block's link is at the same place in both of its types.
-    if (1 + length(list->next) != magazine_blocks_) return false;
-    ++lists;
+  std::size_t full = 0;
+  for (magazine* in = full_; in != nullptr; in = in->next) {
+    if (++full > full_count_ || !is_sound(in, magazine_blocks_)) return false;
   }
-  std::size_t magazines = 0;
-  for (const magazine* cache = magazines_; cache != nullptr; cache = cache->next) {
-    ++magazines;
-    if (length(cache->first) != cache->count.load(std::memory_order_relaxed)) return false;
-    if (length(cache->spare) != cache->spare_count.load(std::memory_order_relaxed)) return false;
+  std::size_t caches = 0;
+  for (const cache* own = caches_; own != nullptr; own = own->next) {
+    ++caches;
+    const std::size_t spare = own->spare_count.load(std::memory_order_relaxed);
+    if (!is_sound(own->loaded, own->count.load(std::memory_order_relaxed))) return false;
+    if (own->spare != nullptr ? !is_sound(own->spare, spare) : spare != 0) return false;
   }
-  return lists == depot_lists_ && magazines == magazine_count_ && blocks_.check_invariants();
+  return full == full_count_ && caches == cache_count_ &&
+         cached <= blocks_.statistics().live_blocks && blocks_.check_invariants();
 }
 
 }  // namespace acre::region

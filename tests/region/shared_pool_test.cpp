@@ -78,7 +78,7 @@ TEST_P(shared_pool_with, passes_blocks_between_threads) {
     for (std::thread& thread : threads)
       thread.join();
     EXPECT_EQ(tested.statistics().live_blocks, passed.items_.size());
-    EXPECT_EQ(tested.statistics().magazines, 0U) << "the threads have ended";
+    EXPECT_EQ(tested.statistics().threads, 0U) << "the threads have ended";
     for (const exchange::item& left : passed.items_)
       tested.deallocate(left.data);
     EXPECT_EQ(tested.statistics().live_blocks, 0U);
@@ -132,7 +132,7 @@ TEST_P(shared_pool_with, outlives_and_is_outlived_by_threads) {
       lasting.deallocate(lasting.allocate());
     }).join();
     EXPECT_EQ(lasting.statistics().live_blocks, 0U);
-    EXPECT_EQ(lasting.statistics().magazines, 0U);
+    EXPECT_EQ(lasting.statistics().threads, 0U);
   }
   EXPECT_LT(lasting.statistics().blocks.held_bytes, std::size_t{1} << 20U);
 }
@@ -157,7 +157,7 @@ TEST_P(shared_pool_with, more_pools_than_magazine_places_still_work) {
 TEST_P(shared_pool_with, trims_what_its_depot_holds) {
   shared_pool tested({.block_bytes = 64, .chunk_bytes = 4096, .watch = GetParam()});
   std::vector<void*> live;
-  for (int count = 0; count < 20'000; ++count)
+  for (int count = 0; count < 40'000; ++count)
     live.push_back(tested.allocate());
   const std::size_t full_bytes = tested.statistics().blocks.held_bytes;
   for (void* const data : live)
@@ -167,22 +167,80 @@ TEST_P(shared_pool_with, trims_what_its_depot_holds) {
   EXPECT_EQ(tested.statistics().live_blocks, 0U);
 }
 
-TEST(shared_pool, keeps_two_lists_per_thread) {
+TEST(shared_pool, takes_no_lock_for_bursts_of_a_magazine) {
   shared_pool tested({.block_bytes = 64, .watch = watching::off});
-  EXPECT_EQ(tested.magazine_blocks(), 256U);
-  std::vector<void*> live;
-  for (std::size_t count = 0; count < 2 * tested.magazine_blocks(); ++count)
-    live.push_back(tested.allocate());
-  const std::size_t exchanges = tested.statistics().exchanges;
-  for (int round = 0; round < 10; ++round) {
-    for (void*& data : live)
-      tested.deallocate(data);
+  EXPECT_EQ(tested.magazine_blocks(), 1024U);
+  std::vector<void*> live(tested.magazine_blocks());
+  const auto use = [&] {
     for (void*& data : live)
       data = tested.allocate();
-  }
-  EXPECT_EQ(tested.statistics().exchanges, exchanges) << "no lock while the lists suffice";
-  for (void* const data : live)
+    for (void* const data : live)
+      tested.deallocate(data);
+  };
+  use();
+  const std::size_t exchanges = tested.statistics().exchanges;
+  for (int round = 0; round < 10; ++round)
+    use();
+  EXPECT_EQ(tested.statistics().exchanges, exchanges);
+  EXPECT_EQ(tested.statistics().live_blocks, 0U);
+  EXPECT_TRUE(tested.check_invariants());
+}
+
+TEST(shared_pool, gives_a_short_thread_few_blocks) {
+  shared_pool tested({.block_bytes = 64, .watch = watching::off});
+  std::thread([&] {
+    void* const data = tested.allocate();
+    EXPECT_LE(tested.statistics().cached_blocks, 32U);
     tested.deallocate(data);
+  }).join();
+  EXPECT_EQ(tested.statistics().cached_blocks, 0U);
+}
+
+TEST(shared_pool, has_small_magazines_where_memory_is_bounded) {
+  shared_pool of_budget({.block_bytes = 64, .budget_bytes = 4U << 20U, .watch = watching::off});
+  EXPECT_GE(of_budget.magazine_blocks(), 512U);
+  shared_pool fixed({.block_bytes = 64,
+                     .chunk_bytes = 65'536,
+                     .when_exhausted = exhaustion::fail(),
+                     .watch = watching::off});
+  EXPECT_LE(fixed.magazine_blocks(), 16U);
+  std::vector<void*> live;
+  while (void* const data = fixed.try_allocate())
+    live.push_back(data);
+  for (void* const data : live)
+    fixed.deallocate(data);
+  std::thread([&] {
+    std::size_t served = 0;
+    while (void* const data = fixed.try_allocate())
+      live[served++] = data;
+    EXPECT_GE(served, live.size() * 9 / 10) << "another thread's magazines hold back little";
+    for (; served > 0; --served)
+      fixed.deallocate(live[served - 1]);
+  }).join();
+}
+
+TEST(shared_pool, stays_bounded_while_threads_come_and_go) {
+  shared_pool tested({.block_bytes = 64, .watch = watching::off});
+  for (std::size_t round = 0; round < 20 * scale; ++round) {
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < 4; ++thread) {
+      threads.emplace_back([&] {
+        std::vector<void*> live(3000);
+        for (void*& data : live)
+          data = tested.allocate();
+        for (void* const data : live)
+          tested.deallocate(data);
+      });
+    }
+    for (std::thread& thread : threads)
+      thread.join();
+    const shared_pool_statistics now = tested.statistics();
+    EXPECT_EQ(now.threads, 0U);
+    EXPECT_EQ(now.live_blocks, 0U);
+    EXPECT_LE(now.cached_blocks, 2 * tested.magazine_blocks()) << "the depot without threads";
+  }
+  EXPECT_LT(tested.statistics().blocks.held_bytes_peak, std::size_t{4} << 20U);
+  EXPECT_TRUE(tested.check_invariants());
 }
 
 TEST(shared_pool, says_why_it_has_nothing) {
@@ -210,7 +268,7 @@ TEST(shared_pool, survives_refusals_of_its_source) {
   std::vector<void*> live;
   while (void* const data = tested.try_allocate())
     live.push_back(data);
-  EXPECT_GE(live.size(), 90U) << "the last list may be a short one";
+  EXPECT_GE(live.size(), 90U) << "the last refill may be a short one";
   failing.never_fail();
   live.push_back(tested.allocate());
   for (void* const data : live)

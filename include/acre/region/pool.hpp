@@ -188,6 +188,9 @@ class ACRE_API pool final : public std::pmr::memory_resource {
   void deallocate_slowly(void* data) noexcept;
   [[noreturn]] void refuse_request() const;
 
+  /// That a pool without growth or within its budget can have; 0: no limit is known.
+  [[nodiscard]] std::size_t most_blocks() const noexcept;
+
   void shape(std::size_t asked_chunk_bytes) noexcept;
   [[nodiscard]] bool add_chunk() noexcept;
   void carve() noexcept;

@@ -17,29 +17,30 @@ namespace acre::region {
 struct shared_pool_statistics {
   std::size_t live_blocks = 0;
   std::size_t cached_blocks = 0;  ///< free, in magazines of threads and in the depot
-  std::size_t magazines = 0;      ///< threads that have one
+  std::size_t threads = 0;        ///< that have magazines
   std::size_t exchanges = 0;      ///< times a thread took the lock
   pool_statistics blocks = {};    ///< of the pool under the magazines; cached blocks are live there
 };
 
 /// Blocks of one size for many threads.
 ///
-/// Each thread has a magazine, two lists of at most `magazine_blocks()` free blocks, and works
-/// without lock or atomic operation while one of them is neither empty nor full. Otherwise it
-/// exchanges a whole list with the shared depot, under a lock (Bonwick and Adams, "Magazines and
-/// Vmem", 2001). A block may be freed by any thread.
+/// Each thread has two magazines, arrays of at most `magazine_blocks()` free blocks, and works
+/// without lock or atomic operation while they are not both empty or both full. Otherwise it
+/// exchanges a whole magazine with the shared depot, under a lock (Bonwick and Adams, "Magazines
+/// and Vmem", 2001). Blocks themselves are not touched, so a block that one thread freed does not
+/// travel through the caches of others. A block may be freed by any thread.
 ///
-/// What lies in magazines is bounded: two lists per living thread, and in the depot as many as
-/// there are threads and four. When a thread ends, its magazine is emptied into the pool.
+/// What lies in magazines is bounded: two per living thread, and in the depot as many as there are
+/// threads and two; a magazine holds at most 64 KiB of blocks, or a 64th of what a bounded pool may
+/// have, but at least 8 blocks. When a thread ends, its magazines are emptied.
 ///
 /// The first 64 shared pools alive at a time have magazines; any further one takes its lock for
 /// each block, and so does a pool that sanitizers or checked builds watch. In a child of fork,
 /// blocks in the magazines of threads that are not there are lost until the pool is destroyed; fork
 /// while another thread is inside `shared_pool` may leave its lock taken.
 ///
-/// Ownership:      owns its chunks; the heads of magazines come from `operator new`.
-/// Thread-safety:  every member but the constructor, destructor and `check_invariants` may be
-/// called
+/// Ownership:      owns its chunks; magazines come from `operator new`.
+/// Thread-safety:  every member but the constructor, destructor and `check_invariants` may be used
 ///                 from any thread. A source under it is used under the pool's lock.
 /// Fails:          `allocate` throws `refused`, a `std::bad_alloc`; `try_allocate` returns null.
 class ACRE_API shared_pool final : public std::pmr::memory_resource {
@@ -66,11 +67,11 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
   [[gnu::always_inline]] void deallocate(void* data) noexcept {
     const slot& mine = slots_of_thread[slot_index_];
     if (mine.pool_id == id_) [[likely]] {
-      magazine& cache = *mine.cache;
-      const std::size_t count = cache.first->count + 1;
-      if (count <= magazine_blocks_) [[likely]] {
-        cache.first = ::new (data) free_block{cache.first, count};
-        cache.count.store(count, std::memory_order_relaxed);
+      cache& own = *mine.own;
+      const std::size_t count = own.count.load(std::memory_order_relaxed);
+      if (count != magazine_blocks_) [[likely]] {
+        own.loaded->blocks()[count] = data;
+        own.count.store(count + 1, std::memory_order_relaxed);
         return;
       }
     }
@@ -104,31 +105,27 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
  private:
   friend class magazine_keeper;
 
-  struct free_block {
-    free_block* next;
-    std::size_t count;  ///< of the list from here to its end
-  };
-  /// Where every list ends; nobody writes to it, so threads may share it.
-  ACRE_API static free_block end_of_list;
-  /// The first block of a list in the depot.
-  struct full_list {
-    free_block* next;
-    full_list* next_list;
+  /// An array of free blocks; in the depot it is full or empty.
+  struct magazine {
+    magazine* next;  ///< in the depot
+
+    [[nodiscard]] void** blocks() noexcept { return reinterpret_cast<void**>(this + 1); }
   };
 
   /// One thread's blocks. Its thread alone changes it; others read the counts for statistics.
-  struct alignas(64) magazine {
-    free_block* first = &end_of_list;
-    std::atomic<std::size_t> count{0};
-    free_block* spare = nullptr;  ///< a full list, or null
+  struct alignas(64) cache {
+    std::atomic<std::size_t> count{0};  ///< of the blocks in `loaded`, from its beginning
+    magazine* loaded = nullptr;
+    magazine* spare = nullptr;  ///< full or empty, or null
     std::atomic<std::size_t> spare_count{0};
-    magazine* next = nullptr;  ///< guarded by the pool's lock, as is `previous`
-    magazine* previous = nullptr;
+    std::size_t next_refill = 0;  ///< blocks; grows with use, so that short threads take few
+    cache* next = nullptr;        ///< guarded by the pool's lock, as is `previous`
+    cache* previous = nullptr;
   };
 
   struct slot {
     std::uint64_t pool_id;  ///< 0: free; ids are never used twice
-    magazine* cache;
+    cache* own;
   };
   static constexpr std::size_t slot_count = 64;
   /// One more than there are indices: the last belongs to no pool and never matches.
@@ -139,14 +136,12 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
     const slot& mine = slots_of_thread[slot_index_];
     if (mine.pool_id != id_) [[unlikely]]
       return nullptr;
-    magazine& cache = *mine.cache;
-    free_block* const taken = cache.first;
-    if (taken == &end_of_list) [[unlikely]]
+    cache& own = *mine.own;
+    const std::size_t count = own.count.load(std::memory_order_relaxed);
+    if (count == 0) [[unlikely]]
       return nullptr;
-    cache.first = taken->next;
-    // Stored for statistics alone and never loaded here: no call waits for the one before.
-    cache.count.store(taken->count - 1, std::memory_order_relaxed);
-    return taken;
+    own.count.store(count - 1, std::memory_order_relaxed);
+    return own.loaded->blocks()[count - 1];
   }
 
   void* do_allocate(std::size_t size_bytes, std::size_t alignment) override {
@@ -162,12 +157,16 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
   [[nodiscard]] void* allocate_slowly();
   [[nodiscard]] void* try_allocate_slowly() noexcept;
   void deallocate_slowly(void* data) noexcept;
-  [[nodiscard]] magazine* attach() noexcept;
-  void detach(magazine* cache) noexcept;
-  [[nodiscard]] bool refill(magazine& cache) noexcept;
-  void store(free_block* list) noexcept;
-  void empty_list(free_block* list) noexcept;
-  void empty_depot(std::size_t lists_kept) noexcept;
+  [[nodiscard]] cache* attach() noexcept;
+  void detach(cache* own) noexcept;
+  [[nodiscard]] magazine* new_magazine() const noexcept;
+  static void delete_magazine(magazine* gone) noexcept;
+  static void swap_magazines(cache& own) noexcept;
+  [[nodiscard]] bool refill(cache& own) noexcept;
+  [[nodiscard]] bool make_room(cache& own) noexcept;
+  void take_fresh(cache& own) noexcept;
+  void give_back(magazine* from, std::size_t count) noexcept;
+  void shrink_depot(std::size_t magazines_kept) noexcept;
 
   std::uint64_t id_;
   std::size_t slot_index_ = slot_count;
@@ -175,10 +174,11 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
 
   mutable std::mutex lock_;  ///< guards all below
   pool blocks_;
-  full_list* depot_ = nullptr;
-  std::size_t depot_lists_ = 0;
-  magazine* magazines_ = nullptr;
-  std::size_t magazine_count_ = 0;
+  magazine* full_ = nullptr;  ///< the depot: magazines that are full
+  std::size_t full_count_ = 0;
+  magazine* empty_ = nullptr;  ///< and empty ones
+  cache* caches_ = nullptr;
+  std::size_t cache_count_ = 0;
   std::size_t exchanges_ = 0;
 };
 
