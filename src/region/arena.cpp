@@ -34,7 +34,9 @@ arena::arena(const arena_options& options)
       on_reset_(options.on_reset),
       supply_(options.from, options.budget_bytes, options.when_exhausted) {
   options.name.copy(name_, sizeof name_ - 1);
+  own_block_bytes_ = own_bytes_suiting(options);
   next_chunk_bytes_ = bytes_of_first_chunk(next_chunk_bytes_, supply_.from().granularity());
+  first_chunk_bytes_ = next_chunk_bytes_;
   chunk_bytes_max_ = std::max(chunk_bytes_max_, next_chunk_bytes_);
   if (!supply_.grows()) {
     if (!insert_chunk(sizeof(chunk) + 1)) throw refused(last_failure_);
@@ -50,6 +52,12 @@ arena::~arena() {
   drop_chunks_after(nullptr);
 }
 
+std::size_t arena::own_bytes_suiting(const arena_options& options) const noexcept {
+  if (!supply_.grows()) return SIZE_MAX;
+  if (options.own_block_bytes != 0) return std::max(options.own_block_bytes, least_own_block_bytes);
+  return std::max({least_own_block_bytes, supply_.from().granularity(), options.first_block_bytes});
+}
+
 void* arena::allocate_slowly(std::size_t size_bytes, std::size_t alignment) {
   void* const data = try_allocate_slowly(size_bytes, alignment);
   if (data == nullptr) throw refused(last_failure_);
@@ -63,6 +71,7 @@ void* arena::try_allocate_slowly(std::size_t size_bytes, std::size_t alignment) 
     last_failure_ = {ENOMEM, frozen_ ? "frozen" : "size"};
     return nullptr;
   }
+  if (size_bytes >= own_block_bytes_) return allocate_own(size_bytes, alignment);
   void* const data = bump(size_bytes, alignment);
   if (data != nullptr) return data;
   if (!advance(size_bytes, alignment)) return nullptr;
@@ -126,13 +135,26 @@ void arena::open_or_close() noexcept {
   limit_ = is_open ? reinterpret_cast<std::uintptr_t>(current_->end()) : 0;
 }
 
-void arena::forget(void* data, std::size_t size_bytes) noexcept {
-  watch_freed(data, size_bytes);
+void arena::deallocate_slowly(void* data, std::size_t size_bytes) noexcept {
+  if (size_bytes < own_block_bytes_) {
+    watch_freed(data, size_bytes);
+    return;
+  }
+  own_block* const head = own_block::of(data);
+  if (head->self != data || head->size_bytes != size_bytes) {
+    misuse(name_, "a large block was freed twice, or with another size than it was allocated with");
+  }
+  head->self = nullptr;
+  if (head->id != 0) {
+    end_own(head);
+  } else {
+    watch_freed(data, size_bytes);
+  }
 }
 
 /// Tells watchers that everything from `cursor` in `from` to where the arena stands is free.
 void arena::forget_from(chunk* from, std::byte* cursor) noexcept {
-  if (!watched_) return;
+  if (!watched_ || current_ == nullptr) return;
   for (; from != nullptr; from = from->next) {
     std::byte* const end = from == current_ ? cursor_ : from->begin() + from->used_bytes;
     if (end > cursor) watch_freed(cursor, static_cast<std::size_t>(end - cursor));
@@ -155,6 +177,7 @@ void arena::rewind() noexcept {
   note_peak();
   destroy_down_to(nullptr);
   marks_ = nullptr;
+  keep_all_own();
   if (first_ == nullptr) return;
   forget_from(first_, first_->begin());
   used_before_ = 0;
@@ -207,7 +230,7 @@ void arena::drop_chunks_after(chunk* last) noexcept {
     chunk* const next = dropped->next;
     const supplied_block supplied = dropped->supplied;
     supply_.give_back(supplied);
-    next_chunk_bytes_ = std::max(next_chunk_bytes_ / 2, std::size_t{4096});
+    next_chunk_bytes_ = std::max(next_chunk_bytes_ / 2, first_chunk_bytes_);
     dropped = next;
   }
 }
@@ -231,8 +254,8 @@ void arena::destroy_down_to(const destructor_record* kept) noexcept {
 }
 
 std::size_t arena::used_bytes() const noexcept {
-  if (current_ == nullptr) return 0;
-  return used_before_ + static_cast<std::size_t>(cursor_ - current_->begin());
+  if (current_ == nullptr) return own_used_bytes_;
+  return own_used_bytes_ + used_before_ + static_cast<std::size_t>(cursor_ - current_->begin());
 }
 
 void arena::note_peak() noexcept {
@@ -240,6 +263,10 @@ void arena::note_peak() noexcept {
 }
 
 bool arena::owns(const void* address) const noexcept {
+  const auto number = reinterpret_cast<std::uintptr_t>(address);
+  for (own_block* own = own_; own != nullptr; own = own->older) {
+    if (number - reinterpret_cast<std::uintptr_t>(own->begin()) < own->size_bytes) return true;
+  }
   return is_in_used_part(first_, current_, cursor_, address);
 }
 
@@ -251,6 +278,9 @@ arena_statistics arena::statistics() const noexcept {
                            .resets = resets_};
   for (const chunk* held = first_; held != nullptr; held = held->next)
     ++counted.blocks;
+  for (const own_block* own = own_; own != nullptr; own = own->older)
+    ++counted.own_blocks;
+  counted.blocks += counted.own_blocks;
   for (const destructor_record* record = destructors_; record != nullptr; record = record->previous)
     ++counted.destructors;
   return counted;
@@ -266,7 +296,8 @@ bool arena::check_invariants() const noexcept {
     if (is_before_current) used_before += held->used_bytes;
   }
   // A current chunk that is not in the list would still be looked for.
-  if (is_before_current || held_bytes != supply_.held_bytes()) return false;
+  if (is_before_current || !check_own_blocks(held_bytes)) return false;
+  if (held_bytes != supply_.held_bytes()) return false;
   if (current_ == nullptr) return limit_ == 0 && used_before_ == 0 && marks_ == nullptr;
   if (used_before != used_before_) return false;
   if (cursor_ < current_->begin() || cursor_ > current_->end()) return false;

@@ -18,6 +18,26 @@ struct alignas(std::max_align_t) arena::chunk {
   }
 };
 
+/// The head of one large request, directly before its memory:
+///
+///     block of the source | padding | own_block | memory | lost
+///
+/// Live ones form a list of falling ids. Where the source had no block, the head and the memory lie
+/// in a chunk, and the head is in no list.
+struct alignas(std::max_align_t) arena::own_block {
+  own_block* older;
+  own_block* newer;
+  std::uint64_t id;  ///< 0 in a chunk
+  std::size_t size_bytes;
+  supplied_block supplied;
+  const void* self;  ///< tells a head from other memory
+
+  [[nodiscard]] static own_block* of(const void* data) noexcept {
+    return reinterpret_cast<own_block*>(const_cast<void*>(data)) - 1;
+  }
+  [[nodiscard]] std::byte* begin() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+};
+
 /// What a marker stands for; lies in the arena, where its marker was made.
 ///
 /// Records form a stack of falling ids. A marker is good while its id is on it.
@@ -31,6 +51,7 @@ struct arena::mark_record {
   chunk* chunk_after;  ///< and after that
   std::byte* cursor_after;
   std::size_t used_after;
+  std::uint64_t last_own_id;
 };
 
 }  // namespace acre::region

@@ -9,9 +9,9 @@
 namespace acre::region {
 
 arena::marker arena::mark() {
-  const bool is_at_last_mark = marks_ != nullptr && marks_->chunk_after == current_ &&
-                               marks_->cursor_after == cursor_ &&
-                               marks_->destructors == destructors_;
+  const bool is_at_last_mark =
+      marks_ != nullptr && marks_->chunk_after == current_ && marks_->cursor_after == cursor_ &&
+      marks_->destructors == destructors_ && marks_->last_own_id == last_own_id_;
   return is_at_last_mark ? marker(id_, marks_->id) : push_mark();
 }
 
@@ -24,7 +24,8 @@ arena::marker arena::push_mark() {
                            .used_before = used_before_,
                            .chunk_after = nullptr,
                            .cursor_after = nullptr,
-                           .used_after = 0};
+                           .used_after = 0,
+                           .last_own_id = last_own_id_};
   marks_ = new (allocate(sizeof(mark_record), alignof(mark_record))) mark_record(before);
   marks_->chunk_after = current_;
   marks_->cursor_after = cursor_;
@@ -49,6 +50,7 @@ void arena::return_to(mark_record* record) noexcept {
   marks_ = record;
   used_before_ = record->used_after;
   enter(record->chunk_after, record->cursor_after);
+  end_own_after(record->last_own_id);
 }
 
 void arena::rollback(marker to) noexcept {

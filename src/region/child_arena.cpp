@@ -39,4 +39,8 @@ result<block> child_arena::parent_source::do_take(std::size_t size_bytes,
   return block{static_cast<std::byte*>(data), size_bytes, alignment};
 }
 
+void child_arena::parent_source::do_give_back(block taken) noexcept {
+  parent_->deallocate(taken.data, taken.size_bytes);
+}
+
 }  // namespace acre::region

@@ -43,6 +43,15 @@ class arena_model {
     ASSERT_TRUE(arena_->owns(data) || size == 0);
   }
 
+  /// Frees a block; small ones keep their memory, large ones do not.
+  void deallocate(std::size_t index) {
+    live_block& freed = blocks_[index];
+    if (freed.is_freed) return;
+    ASSERT_TRUE(acre_test::holds_pattern(freed.data, freed.size, freed.tag));
+    arena_->deallocate(freed.data, freed.size);
+    freed.is_freed = true;
+  }
+
   void mark() { marks_.push_back({arena_->mark(), blocks_.size()}); }
 
   void rollback(std::size_t index) {
@@ -66,6 +75,7 @@ class arena_model {
     ASSERT_TRUE(arena_->check_invariants());
     std::size_t least_bytes = 0;
     for (const live_block& block : blocks_) {
+      if (block.is_freed) continue;
       ASSERT_TRUE(acre_test::holds_pattern(block.data, block.size, block.tag));
       least_bytes += block.size;
     }
@@ -77,12 +87,14 @@ class arena_model {
   }
 
   [[nodiscard]] std::size_t marks() const { return marks_.size(); }
+  [[nodiscard]] std::size_t blocks() const { return blocks_.size(); }
 
  private:
   struct live_block {
     std::byte* data;
     std::size_t size;
     std::size_t tag;
+    bool is_freed = false;
   };
   struct placed_mark {
     arena::marker marker;
@@ -121,6 +133,36 @@ TEST_P(arena_over, does_what_the_model_says) {
     if (HasFatalFailure()) return;
   }
   model.check();
+}
+
+TEST_P(arena_over, does_what_the_model_says_with_large_blocks) {
+  acre_test::random_source random(8);
+  arena tested({.from = &this->tested(),
+                .own_block_bytes = arena::least_own_block_bytes,
+                .on_reset = keep::recent(50, 4)});
+  arena_model model(tested);
+  for (int step = 0; step < 400; ++step) {
+    const std::size_t action = random.below(100);
+    if (action < 20) {
+      model.allocate(arena::least_own_block_bytes + random.below(300'000),
+                     std::size_t{1} << random.below(14));
+    } else if (action < 45) {
+      model.allocate(1 + random.size_up_to(10), 16);
+    } else if (action < 80 && model.blocks() > 0) {
+      model.deallocate(random.below(model.blocks()));
+    } else if (action < 90) {
+      model.mark();
+    } else if (action < 97 && model.marks() > 0) {
+      model.rollback(random.below(model.marks()));
+    } else if (tested.statistics().own_blocks > 10 || random.below(5) == 0) {
+      model.reset(any_policy(random));
+    }
+    if (step % 8 == 0) model.check();
+    if (HasFatalFailure()) return;
+  }
+  model.check();
+  model.reset(keep::nothing());
+  EXPECT_EQ(this->tested().statistics().held_bytes, 0U);
 }
 
 TEST_P(arena_over, gives_everything_back) {
@@ -333,6 +375,120 @@ TEST(arena, reuses_kept_memory_without_asking_its_source) {
   for (int round = 0; round < 50; ++round)
     use();
   EXPECT_EQ(default_source().statistics().takes, takes);
+}
+
+TEST(arena, gives_large_blocks_back_when_they_are_freed) {
+  arena tested;
+  constexpr std::size_t large = 8 * mebibyte;
+  void* const first = tested.allocate(large, 4096);
+  (void)tested.allocate(large);
+  EXPECT_EQ(tested.statistics().own_blocks, 2U);
+  EXPECT_TRUE(tested.owns(static_cast<std::byte*>(first) + large - 1));
+  tested.deallocate(first, large);
+  EXPECT_EQ(tested.statistics().own_blocks, 1U);
+  EXPECT_LT(tested.statistics().held_bytes, 9 * mebibyte);
+  EXPECT_LT(tested.statistics().used_bytes, 9 * mebibyte);
+  EXPECT_GE(tested.statistics().used_bytes_peak, 2 * large);
+  EXPECT_FALSE(tested.owns(first));
+  tested.reset(keep::nothing());
+  EXPECT_EQ(tested.statistics().held_bytes, 0U);
+}
+
+TEST(arena, a_growing_vector_leaves_little_behind) {
+  arena tested;
+  std::pmr::vector<int> growing(&tested);
+  for (int number = 0; number < 5'000'000; ++number)
+    growing.push_back(number);
+  EXPECT_LT(tested.statistics().held_bytes, growing.capacity() * sizeof(int) + 3 * mebibyte);
+  EXPECT_EQ(growing[4'999'999], 4'999'999);
+}
+
+TEST(arena, uses_the_memory_of_freed_large_blocks_again) {
+  arena tested;
+  const auto use = [&] { tested.deallocate(tested.allocate(500'000), 500'000); };
+  use();
+  const std::size_t takes = default_source().statistics().takes;
+  for (int round = 0; round < 50; ++round)
+    use();
+  for (int round = 0; round < 50; ++round) {
+    (void)tested.allocate(400'000);
+    tested.reset();
+  }
+  EXPECT_EQ(default_source().statistics().takes, takes);
+  EXPECT_LT(tested.statistics().held_bytes, mebibyte);
+}
+
+TEST(arena, frees_the_large_blocks_behind_a_mark_and_keeps_those_before_it) {
+  arena tested;
+  constexpr std::size_t large = 2 * mebibyte;
+  void* const kept = tested.allocate(large);
+  acre_test::fill_pattern(kept, large, 1);
+  const arena::marker marker = tested.mark();
+  for (int round = 0; round < 3; ++round) {
+    void* const freed = tested.allocate(large);
+    (void)tested.allocate(large);
+    tested.deallocate(freed, large);
+    {
+      const arena::scope scope(tested);
+      (void)tested.allocate(large);
+      EXPECT_EQ(tested.statistics().own_blocks, 3U);
+    }
+    EXPECT_EQ(tested.statistics().own_blocks, 2U);
+    tested.rollback(marker);
+    EXPECT_EQ(tested.statistics().own_blocks, 1U);
+  }
+  EXPECT_TRUE(acre_test::holds_pattern(kept, large, 1));
+  tested.deallocate(kept, large);
+  tested.rollback(marker);
+  EXPECT_EQ(tested.statistics().own_blocks, 0U);
+  EXPECT_TRUE(tested.check_invariants());
+}
+
+TEST(arena, destroys_large_objects_before_their_memory_goes) {
+  struct wide {
+    std::vector<int>* dead;
+    std::array<char, 300'000> bytes;
+    explicit wide(std::vector<int>& list) : dead(&list), bytes{} {}
+    wide(const wide&) = delete;
+    wide& operator=(const wide&) = delete;
+    ~wide() { dead->push_back(bytes[299'999]); }
+  };
+  std::vector<int> dead;
+  arena tested;
+  const arena::marker marker = tested.mark();
+  tested.make<wide>(dead)->bytes[299'999] = 7;
+  tested.rollback(marker);
+  tested.make<wide>(dead)->bytes[299'999] = 8;
+  tested.reset();
+  EXPECT_EQ(dead, (std::vector{7, 8}));
+}
+
+TEST(arena, makes_room_for_large_requests_inside_what_it_has) {
+  arena tested({.first_block_bytes = mebibyte, .own_block_bytes = 1, .budget_bytes = mebibyte});
+  (void)tested.allocate(100);
+  void* const inside = tested.allocate(300'000, 4096);
+  EXPECT_EQ(tested.statistics().own_blocks, 0U) << "the budget has no block of its own for it";
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(inside) % 4096, 0U);
+  acre_test::fill_pattern(inside, 300'000, 1);
+  (void)tested.allocate(100'000);
+  EXPECT_TRUE(acre_test::holds_pattern(inside, 300'000, 1));
+  tested.deallocate(inside, 300'000);
+  EXPECT_EQ(tested.try_allocate(900'000), nullptr);
+  EXPECT_TRUE(tested.check_invariants());
+  arena in_one_block({.first_block_bytes = 2 * mebibyte, .own_block_bytes = 0});
+  (void)in_one_block.allocate(mebibyte);
+  EXPECT_EQ(in_one_block.statistics().own_blocks, 0U) << "a first block so large was asked for";
+}
+
+TEST(arena, refuses_a_large_block_freed_with_another_size) {
+  arena tested({.name = "frames"});
+  void* const data = tested.allocate(300'000);
+  EXPECT_DEATH(tested.deallocate(data, 300'001), "region 'frames': a large block was freed");
+  EXPECT_DEATH(tested.deallocate(static_cast<std::byte*>(data) + 256, 300'000), "a large block");
+  tested.freeze();
+  EXPECT_EQ(tested.try_allocate(300'000), nullptr);
+  tested.deallocate(data, 300'000);
+  EXPECT_EQ(tested.statistics().own_blocks, 0U) << "a frozen arena takes nothing, but gives";
 }
 
 TEST(arena, gives_the_same_marker_for_the_same_place) {

@@ -175,6 +175,26 @@ TEST(child_arena, gives_its_memory_back_to_the_parent) {
   EXPECT_TRUE(parent.check_invariants());
 }
 
+TEST(child_arena, passes_large_blocks_back_to_its_parent_at_once) {
+  arena parent;
+  constexpr std::size_t large = std::size_t{4} << 20U;
+  void* const of_parent = parent.allocate(large);
+  {
+    child_arena child(parent);
+    void* const data = child->allocate(large);
+    acre_test::fill_pattern(data, large, 1);
+    EXPECT_EQ(parent.statistics().own_blocks, 2U);
+    EXPECT_TRUE(acre_test::holds_pattern(data, large, 1));
+    child->deallocate(data, large);
+    EXPECT_EQ(parent.statistics().own_blocks, 1U);
+    (void)child->allocate(large);
+    parent.deallocate(of_parent, large);
+  }
+  EXPECT_EQ(parent.statistics().own_blocks, 0U);
+  EXPECT_EQ(parent.statistics().used_bytes, 0U);
+  EXPECT_TRUE(parent.check_invariants());
+}
+
 TEST(child_arena, shuts_its_parent_while_it_lives) {
   arena parent({.name = "server"});
   {

@@ -23,6 +23,10 @@ struct arena_options {
   std::string_view name = {};         ///< shown in messages; the first 31 bytes are kept
   std::size_t first_block_bytes = 0;  ///< 0: suits the source; each further block is twice as large
   std::size_t block_bytes_max = std::size_t{64} << 20U;
+  /// Requests of at least so much get a block of the source of their own, which `deallocate` gives
+  /// back. 0: the most of 128 KiB, the source's granularity and `first_block_bytes`; other values
+  /// are raised to 128 KiB. An arena that does not grow has no such blocks.
+  std::size_t own_block_bytes = 0;
   std::size_t budget_bytes = 0;  ///< most it may hold of its source; 0: no limit
   exhaustion when_exhausted = exhaustion::grow();
   keep on_reset = keep::all();
@@ -35,6 +39,7 @@ struct arena_statistics {
   std::size_t held_bytes = 0;       ///< taken from source and upstream
   std::size_t held_bytes_peak = 0;
   std::size_t blocks = 0;
+  std::size_t own_blocks = 0;   ///< of these, those of one large request
   std::size_t destructors = 0;  ///< objects whose destructor will be run
   std::size_t resets = 0;
 };
@@ -50,7 +55,10 @@ struct arena_statistics {
 /// `allocate` is inline: align, compare, add. Everything else (a further block, a frozen arena, a
 /// sanitizer that watches) sits behind the same comparison, because then the limit is 0.
 ///
-/// It is a `std::pmr::memory_resource`; `deallocate` does nothing there.
+/// Large requests get blocks of their own, so that the arrays which a growing vector leaves behind
+/// go back at once. Otherwise `deallocate` does nothing.
+///
+/// It is a `std::pmr::memory_resource`.
 ///
 /// Ownership:      owns its blocks and the objects from `make`; their destructors run at `reset`,
 ///                 `rollback` and destruction, the newest first.
@@ -61,8 +69,13 @@ class ACRE_API arena final : public std::pmr::memory_resource {
   struct destructor_record;
   struct mark_record;
   struct chunk;
+  struct own_block;
 
  public:
+  /// No smaller request gets a block of its own; known at compile time, so that the inline paths
+  /// need not look.
+  static constexpr std::size_t least_own_block_bytes = std::size_t{128} << 10U;
+
   /// Throws `std::bad_alloc` when `when_exhausted` is `fail` and the first block is refused.
   explicit arena(const arena_options& options = {});
   explicit arena(source& from) : arena(arena_options{.from = &from}) {}
@@ -94,11 +107,13 @@ class ACRE_API arena final : public std::pmr::memory_resource {
     return try_allocate_slowly(size_bytes, alignment);
   }
 
-  /// Gives nothing back; lets sanitizers know that the program is done with the block.
-  void deallocate(void* data, std::size_t size_bytes,
-                  std::size_t = alignof(std::max_align_t)) noexcept {
-    if (watched_) [[unlikely]]
-      forget(data, size_bytes);
+  /// Gives a block of its own back; of others, lets sanitizers know that the program is done.
+  ///
+  /// Requires: the size that was allocated. A large one that is wrong ends the program.
+  [[gnu::always_inline]] void deallocate(void* data, std::size_t size_bytes,
+                                         std::size_t = alignof(std::max_align_t)) noexcept {
+    if (watched_ || size_bytes >= least_own_block_bytes) [[unlikely]]
+      deallocate_slowly(data, size_bytes);
   }
 
   /// A new object in the arena. A `T` that takes an allocator, such as a `std::pmr` container, is
@@ -150,7 +165,7 @@ class ACRE_API arena final : public std::pmr::memory_resource {
   void reset() noexcept { reset(on_reset_); }
   void reset(keep what) noexcept;
 
-  /// A place to return to. Costs 64 bytes of the arena, unless nothing was allocated since the last
+  /// A place to return to. Costs 80 bytes of the arena, unless nothing was allocated since the last
   /// mark, whose place is then given again.
   class marker {
    public:
@@ -250,13 +265,12 @@ class ACRE_API arena final : public std::pmr::memory_resource {
     return reinterpret_cast<std::byte*>((number + alignment - 1) & ~(alignment - 1));
   }
 
-  /// The cursor is never null, so nothing fits below a limit of 0. A size above the address space
-  /// would wrap around; it is refused like any other.
+  /// The cursor is never null, so nothing fits below a limit of 0. A size that could wrap around is
+  /// none for the inline path anyway.
   [[nodiscard, gnu::always_inline]] bool fits(const std::byte* start,
                                               std::size_t size_bytes) const noexcept {
-    std::uintptr_t end = 0;
-    return !__builtin_add_overflow(reinterpret_cast<std::uintptr_t>(start), size_bytes, &end) &&
-           end <= limit_;
+    return size_bytes < least_own_block_bytes &&
+           reinterpret_cast<std::uintptr_t>(start) + size_bytes <= limit_;
   }
 
   void* do_allocate(std::size_t size_bytes, std::size_t alignment) override {
@@ -272,13 +286,25 @@ class ACRE_API arena final : public std::pmr::memory_resource {
   [[nodiscard]] void* allocate_slowly(std::size_t size_bytes, std::size_t alignment);
   [[nodiscard]] void* try_allocate_slowly(std::size_t size_bytes, std::size_t alignment) noexcept;
   [[nodiscard]] void* bump(std::size_t size_bytes, std::size_t alignment) noexcept;
+  [[nodiscard]] void* allocate_own(std::size_t size_bytes, std::size_t alignment) noexcept;
+  [[nodiscard]] void* place_own(const supplied_block& supplied, std::size_t size_bytes,
+                                std::size_t alignment) noexcept;
+  [[nodiscard]] void* bump_own(std::size_t size_bytes, std::size_t alignment) noexcept;
+  [[nodiscard]] supplied_block take_kept(std::size_t needed_bytes, std::size_t most_bytes) noexcept;
+  [[nodiscard]] supplied_block remove_own(own_block* gone) noexcept;
+  void end_own(own_block* gone) noexcept;
+  void end_own_after(std::uint64_t id) noexcept;
+  void keep_all_own() noexcept;
+  void keep_chunk(chunk** link, const supplied_block& supplied) noexcept;
+  [[nodiscard]] std::size_t kept_bytes() const noexcept;
+  [[nodiscard]] std::size_t own_bytes_suiting(const arena_options& options) const noexcept;
+  [[nodiscard]] bool check_own_blocks(std::size_t& held_bytes) const noexcept;
   [[nodiscard]] bool advance(std::size_t size_bytes, std::size_t alignment) noexcept;
   [[nodiscard]] bool insert_chunk(std::size_t needed_bytes) noexcept;
-  [[nodiscard]] std::size_t first_chunk_bytes(std::size_t asked_bytes) const noexcept;
 
   void enter(chunk* entered, std::byte* cursor) noexcept;
   void open_or_close() noexcept;
-  void forget(void* data, std::size_t size_bytes) noexcept;
+  void deallocate_slowly(void* data, std::size_t size_bytes) noexcept;
   void forget_from(chunk* from, std::byte* cursor) noexcept;
   void rewind() noexcept;
   void refuse_leases(const char* what) const noexcept;
@@ -305,8 +331,13 @@ class ACRE_API arena final : public std::pmr::memory_resource {
   chunk* current_ = nullptr;
   chunk* first_ = nullptr;
   mark_record* marks_ = nullptr;
-  std::size_t used_before_ = 0;  ///< in the chunks before the current one
+  own_block* own_ = nullptr;        ///< the newest
+  std::size_t own_used_bytes_ = 0;  ///< of the requests in them
+  std::uint64_t last_own_id_ = 0;
+  std::size_t own_block_bytes_ = 0;  ///< requests from here on get one
+  std::size_t used_before_ = 0;      ///< in the chunks before the current one
   std::size_t used_peak_ = 0;
+  std::size_t first_chunk_bytes_ = 0;
   std::size_t next_chunk_bytes_ = 0;
   std::size_t chunk_bytes_max_ = 0;
   std::size_t resets_ = 0;

@@ -26,7 +26,8 @@ class ACRE_API child_arena {
   [[nodiscard]] arena* operator->() noexcept { return &own_; }
 
  private:
-  /// Gives out the parent's memory; what comes back stays the parent's until the child ends.
+  /// Gives out the parent's memory; of what comes back, the parent frees large blocks, and the rest
+  /// when the child ends.
   class parent_source final : public source {
    public:
     explicit parent_source(arena& parent) noexcept : parent_(&parent) {}
@@ -38,7 +39,7 @@ class ACRE_API child_arena {
    private:
     [[nodiscard]] result<block> do_take(std::size_t size_bytes,
                                         std::size_t alignment) noexcept override;
-    void do_give_back(block) noexcept override {}
+    void do_give_back(block taken) noexcept override;
 
     arena* parent_;
   };
