@@ -4,7 +4,10 @@
 /// and how much or to which block.
 #include <acre/region/arena.hpp>
 #include <acre/region/buffer_source.hpp>
+#include <acre/region/child_arena.hpp>
 #include <acre/region/pool.hpp>
+#include <acre/region/refused.hpp>
+#include <acre/region/shared_pool.hpp>
 #include <acre/region/stack.hpp>
 
 #include "support/pattern.hpp"
@@ -25,6 +28,7 @@ struct held_block {
   void* data;
   std::size_t size_bytes;
   std::size_t tag;
+  bool is_freed = false;  ///< but holds its place, which marks count
 };
 
 struct placed_mark {
@@ -47,7 +51,7 @@ class blocks_model {
   }
 
   void check(const held_block& block) const {
-    require(acre_test::holds_pattern(block.data, block.size_bytes, block.tag),
+    require(block.is_freed || acre_test::holds_pattern(block.data, block.size_bytes, block.tag),
             "a live block keeps its contents");
   }
 
@@ -78,13 +82,50 @@ std::size_t size_of(std::uint8_t amount) {
   return (std::size_t{amount} & 31U) << (amount >> 5U);
 }
 
+/// Takes and gives back in an arena inside an arena, small and large.
+void use_child(arena& parent, std::uint8_t amount) {
+  child_arena child(parent);
+  blocks_model model;
+  for (unsigned count = amount % 8U; count > 0; --count) {
+    const std::size_t size = count % 4 == 3 ? arena::least_own_block_bytes : size_of(amount);
+    void* const data = child->try_allocate(size);
+    if (data != nullptr) model.put(data, size);
+  }
+  model.check_all();
+  if (amount % 2 != 0 || model.blocks_.empty()) return;
+  const held_block freed = model.take_newest();
+  child->deallocate(freed.data, freed.size_bytes);
+  require(child->check_invariants(), "the child's invariants");
+}
+
 void use_arena(source& from, std::span<const std::uint8_t> steps) {
-  arena tested({.from = &from, .first_block_bytes = 512});
+  arena tested({.from = &from, .own_block_bytes = arena::least_own_block_bytes});
   blocks_model model;
   std::vector<placed_mark> marks;
   for (std::size_t at = 0; at + 1 < steps.size(); at += 2) {
     const std::uint8_t amount = steps[at + 1];
-    switch (steps[at] % 8) {
+    switch (steps[at] % 16) {
+      case 8:
+        if (!model.blocks_.empty()) {
+          held_block& freed = model.blocks_[amount % model.blocks_.size()];
+          if (freed.is_freed) break;
+          model.check(freed);
+          tested.deallocate(freed.data, freed.size_bytes);
+          freed.is_freed = true;
+        }
+        break;
+      case 9:
+        try {
+          use_child(tested, amount);
+        } catch (const refused&) {
+        }
+        break;
+      case 10: {
+        const std::size_t size = arena::least_own_block_bytes + std::size_t{amount} * 1000;
+        void* const data = tested.try_allocate(size, std::size_t{1} << (steps[at] >> 5U));
+        if (data != nullptr) model.put(data, size);
+        break;
+      }
       case 0:
         marks.clear();
         model.blocks_.clear();
@@ -138,6 +179,30 @@ void use_pool(source& from, std::uint8_t shape, std::span<const std::uint8_t> st
   model.check_all();
 }
 
+/// Magazines are used whether or not the build watches.
+void use_shared_pool(source& from, std::uint8_t shape, std::span<const std::uint8_t> steps) {
+  shared_pool tested({.from = &from,
+                      .block_bytes = 1 + size_of(shape) % 500,
+                      .chunk_bytes = 4096,
+                      .watch = watching::off});
+  blocks_model model;
+  for (std::size_t at = 0; at + 1 < steps.size(); at += 2) {
+    for (unsigned count = steps[at + 1]; count > 0; --count) {
+      if (steps[at] % 2 == 0) {
+        void* const data = tested.try_allocate();
+        if (data != nullptr) model.put(data, tested.block_bytes());
+      } else if (!model.blocks_.empty()) {
+        tested.deallocate(model.take(steps[at] % model.blocks_.size()).data);
+      }
+    }
+    if (steps[at] == 255) tested.trim();
+    require(tested.check_invariants(), "the shared pool's invariants");
+    require(tested.statistics().live_blocks == model.blocks_.size(), "the shared pool's count");
+  }
+  while (!model.blocks_.empty())
+    tested.deallocate(model.take_newest().data);
+}
+
 void use_stack(source& from, std::span<const std::uint8_t> steps) {
   stack_resource tested(
       {.from = &from, .first_block_bytes = 512, .when_out_of_order = out_of_order::defer});
@@ -162,16 +227,19 @@ void use_stack(source& from, std::span<const std::uint8_t> steps) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return 0;
-  alignas(4096) static std::array<std::byte, 65'536> buffer;
+  alignas(4096) static std::array<std::byte, 1'048'576> buffer;
   buffer_source of_buffer(buffer);
   source& from = data[0] % 2 == 0 ? static_cast<source&>(of_buffer) : default_source();
   const std::span<const std::uint8_t> steps(data + 2, size - 2);
-  switch (data[0] / 2 % 3) {
+  switch (data[0] / 2 % 4) {
     case 0:
       use_arena(from, steps);
       break;
     case 1:
       use_pool(from, data[1], steps);
+      break;
+    case 2:
+      use_shared_pool(from, data[1], steps);
       break;
     default:
       use_stack(from, steps);

@@ -22,8 +22,8 @@ constexpr std::size_t kept_share = 16;
 /// A block for one large request: a kept one of about its size, one of the source, any kept one, or
 /// a part of the current chunk.
 void* arena::allocate_own(std::size_t size_bytes, std::size_t alignment) noexcept {
-  const std::size_t needed = size_bytes + sizeof(own_block) + watched_gap_bytes +
-                             std::max(alignment, alignof(own_block));
+  const std::size_t needed =
+      size_bytes + sizeof(own_block) + watched_gap_bytes + std::max(alignment, alignof(own_block));
   // An arena that stands at its very beginning has only kept chunks.
   const bool is_unused = current_ != nullptr && current_ == first_ && cursor_ == first_->begin();
   if (is_unused) enter(nullptr, reinterpret_cast<std::byte*>(this));

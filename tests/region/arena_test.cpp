@@ -1,6 +1,7 @@
 /// The arena against a model, over every source: what is live keeps its contents, markers return to
 /// exactly where they were made, destructors run once and in reverse.
 #include <acre/region/arena.hpp>
+#include <acre/region/child_arena.hpp>
 #include <acre/region/refused.hpp>
 
 #include "region/sources.hpp"
@@ -202,6 +203,27 @@ TEST_P(arena_over, survives_every_refusal_of_its_source) {
     model.allocate(1000, 16);
     model.check();
   }
+}
+
+TEST_P(arena_over, takes_back_what_its_children_had) {
+  arena tested(this->tested());
+  const std::string_view kept = tested.copy("kept");
+  const std::size_t used = tested.statistics().used_bytes;
+  for (int round = 0; round < 3; ++round) {
+    child_arena child(tested);
+    arena_model model(*child);
+    for (std::size_t size = 10; size < 1'000'000; size *= 2)
+      model.allocate(size, 16);
+    model.deallocate(model.blocks() - 1);
+    child_arena grandchild(*child);
+    arena_model inner(*grandchild);
+    inner.allocate(300'000, 64);
+    inner.check();
+    model.check();
+  }
+  EXPECT_EQ(kept, "kept");
+  EXPECT_EQ(tested.statistics().used_bytes, used);
+  EXPECT_TRUE(tested.check_invariants());
 }
 
 TEST(arena, aligns_objects_to_what_they_need) {

@@ -157,6 +157,74 @@ TEST(guarded_resource, serves_containers) {
   EXPECT_EQ(map.size(), 100U);
 }
 
+/// A model of what any resource must do, from several threads.
+void use_by_threads(std::pmr::memory_resource& tested, std::size_t largest_bytes) {
+  std::vector<std::thread> threads;
+  for (std::size_t thread = 0; thread < 3; ++thread) {
+    threads.emplace_back([&, thread] {
+      acre_test::random_source random(20 + thread);
+      struct held {
+        void* data;
+        std::size_t size;
+      };
+      std::vector<held> live;
+      for (int step = 0; step < 300; ++step) {
+        if (live.size() < 20 && random.below(2) == 0) {
+          const std::size_t size = 1 + random.below(largest_bytes);
+          try {
+            live.push_back({tested.allocate(size), size});
+          } catch (const std::bad_alloc&) {
+            continue;
+          }
+          acre_test::fill_pattern(live.back().data, size, thread);
+        } else if (!live.empty()) {
+          std::swap(live[random.below(live.size())], live.back());
+          ASSERT_TRUE(acre_test::holds_pattern(live.back().data, live.back().size, thread));
+          tested.deallocate(live.back().data, live.back().size);
+          live.pop_back();
+        }
+      }
+      for (const held& left : live)
+        tested.deallocate(left.data, left.size);
+    });
+  }
+  for (std::thread& thread : threads)
+    thread.join();
+}
+
+TEST(policies, compose_in_any_order) {
+  pool few({.block_bytes = 64, .chunk_bytes = 4096, .budget_bytes = 4096});
+  guarded_resource guarded({.quarantine_blocks = 8});
+  {
+    fallback_resource both(few, guarded);
+    tracking_resource counted("both", both);
+    limited_resource at_most(counted, 10'000);
+    synchronized_resource tested(at_most);
+    use_by_threads(tested, 1000);
+    EXPECT_EQ(counted.statistics().live_bytes, 0U);
+    EXPECT_EQ(at_most.live_bytes(), 0U);
+    EXPECT_GT(both.fallbacks(), 0U);
+    EXPECT_EQ(few.statistics().live_blocks, 0U);
+    EXPECT_EQ(guarded.live_blocks(), 0U);
+  }
+  {
+    synchronized_resource safe(few);
+    limited_resource at_most(safe, 30 * 64);
+    tracking_resource tested("blocks", at_most);
+    use_by_threads(tested, 64);
+    EXPECT_EQ(tested.statistics().live_bytes, 0U);
+    EXPECT_EQ(few.statistics().live_blocks, 0U);
+    EXPECT_LE(tested.statistics().live_bytes_peak, 30U * 64U);
+  }
+  arena first({.first_block_bytes = 4096, .budget_bytes = 65'536});
+  fallback_resource in_arena(first, null_resource());
+  tracking_resource counted("in arena", in_arena);
+  std::pmr::vector<int> numbers(&counted);
+  EXPECT_THROW(numbers.resize(1'000'000), std::bad_alloc);
+  numbers.resize(1000);
+  EXPECT_TRUE(first.owns(numbers.data()));
+}
+
 TEST(child_arena, gives_its_memory_back_to_the_parent) {
   arena parent({.first_block_bytes = 4096});
   const std::string_view kept = parent.copy("kept");

@@ -1,6 +1,7 @@
 /// Pools against a model, over every source: blocks keep their contents until they are freed, in
 /// any order; empty chunks go back; misuse is found where the build watches.
 #include <acre/region/allocator.hpp>
+#include <acre/region/policy.hpp>
 #include <acre/region/pool.hpp>
 #include <acre/region/refused.hpp>
 
@@ -185,6 +186,39 @@ TEST(pool, stays_inside_its_budget) {
   EXPECT_EQ(tested.statistics().chunks, 4U);
   tested.set_budget_bytes(30'000);
   EXPECT_NE(tested.try_allocate(), nullptr);
+  tested.release();
+}
+
+TEST(pool, goes_on_upstream_when_its_budget_ends) {
+  tracking_resource upstream("upstream", *std::pmr::new_delete_resource());
+  {
+    pool tested({.block_bytes = 64,
+                 .chunk_bytes = 4096,
+                 .budget_bytes = 8192,
+                 .when_exhausted = exhaustion::upstream(upstream)});
+    exercise(tested, 1000, 9);
+    EXPECT_GT(upstream.statistics().live_bytes_peak, 16'384U);
+  }
+  EXPECT_EQ(upstream.statistics().live_bytes, 0U);
+}
+
+TEST(pool, asks_its_callback_for_room) {
+  const auto make_room = [](void* context, const shortage& lack) noexcept {
+    auto& tested = **static_cast<pool**>(context);
+    EXPECT_EQ(lack.size_bytes, 4096U);
+    EXPECT_STREQ(lack.why.call, "budget");
+    tested.set_budget_bytes(tested.budget_bytes() + 4096);
+    return tested.budget_bytes() <= 16'384;
+  };
+  pool* itself = nullptr;
+  pool tested({.block_bytes = 64,
+               .chunk_bytes = 4096,
+               .budget_bytes = 4096,
+               .when_exhausted = exhaustion::call(make_room, &itself)});
+  itself = &tested;
+  while (tested.try_allocate() != nullptr)
+    continue;
+  EXPECT_EQ(tested.statistics().chunks, 4U);
   tested.release();
 }
 

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <memory>
+#include <memory_resource>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -89,7 +90,7 @@ TEST_P(shared_pool_with, passes_blocks_between_threads) {
 TEST_P(shared_pool_with, stays_bounded_when_one_thread_makes_and_another_frees) {
   shared_pool tested({.block_bytes = 64, .watch = GetParam()});
   std::atomic<void*> passed{nullptr};
-  constexpr std::size_t count = 20'000 * scale;
+  constexpr std::size_t count = 5000 * scale;
   std::thread maker([&] {
     for (std::size_t step = 0; step < count; ++step) {
       void* const data = tested.allocate();
@@ -241,6 +242,64 @@ TEST(shared_pool, stays_bounded_while_threads_come_and_go) {
   }
   EXPECT_LT(tested.statistics().blocks.held_bytes_peak, std::size_t{4} << 20U);
   EXPECT_TRUE(tested.check_invariants());
+}
+
+class shared_pool_over : public testing::TestWithParam<region_test::source_kind> {};
+
+INSTANTIATE_TEST_SUITE_P(source, shared_pool_over, testing::ValuesIn(region_test::source_kinds()),
+                         region_test::name_of_kind);
+
+TEST_P(shared_pool_over, serves_two_threads_and_gives_everything_back) {
+  const region_test::made_source made = GetParam().make();
+  if (made.source == nullptr) GTEST_SKIP() << "this machine has no " << GetParam().name;
+  {
+    shared_pool tested({.from = made.source.get(), .block_bytes = 48, .watch = watching::off});
+    const auto use = [&](std::size_t tag) {
+      std::vector<void*> live(2000);
+      for (void*& data : live) {
+        data = tested.allocate();
+        acre_test::fill_pattern(data, 48, tag);
+      }
+      for (void* const data : live) {
+        ASSERT_TRUE(acre_test::holds_pattern(data, 48, tag));
+        tested.deallocate(data);
+      }
+    };
+    std::thread other(use, 1);
+    use(2);
+    other.join();
+    EXPECT_EQ(tested.statistics().live_blocks, 0U);
+    EXPECT_TRUE(tested.check_invariants());
+  }
+  EXPECT_EQ(made.source->statistics().held_bytes, 0U);
+}
+
+TEST(shared_pool, goes_on_upstream_and_asks_its_callback) {
+  std::pmr::unsynchronized_pool_resource resource;  // used under the pool's lock
+  shared_pool upstream({.block_bytes = 64,
+                        .chunk_bytes = 4096,
+                        .budget_bytes = 4096,
+                        .when_exhausted = exhaustion::upstream(resource)});
+  std::vector<void*> live(1000);
+  for (void*& data : live)
+    data = upstream.allocate();
+  for (void* const data : live)
+    upstream.deallocate(data);
+  int calls = 0;
+  const auto refuse = [](void* context, const shortage&) noexcept {
+    ++*static_cast<int*>(context);
+    return false;
+  };
+  shared_pool asking({.block_bytes = 64,
+                      .chunk_bytes = 4096,
+                      .budget_bytes = 4096,
+                      .when_exhausted = exhaustion::call(refuse, &calls)});
+  live.clear();
+  while (void* const data = asking.try_allocate())
+    live.push_back(data);
+  EXPECT_GE(calls, 1);
+  for (void* const data : live)
+    asking.deallocate(data);
 }
 
 TEST(shared_pool, says_why_it_has_nothing) {

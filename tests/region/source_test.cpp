@@ -1,5 +1,6 @@
 /// Sources: every kind gives aligned, writable, disjoint blocks and takes them back in any order.
 #include <acre/os/page.hpp>
+#include <acre/region/arena.hpp>
 
 #include "region/sources.hpp"
 #include "support/pattern.hpp"
@@ -8,11 +9,14 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace {
 
@@ -75,6 +79,27 @@ TEST_P(every_source, refuses_what_cannot_be) {
   EXPECT_GE(tested().statistics().refusals, 5U);
 }
 
+TEST_P(every_source, gives_until_it_is_exhausted_and_then_again) {
+  constexpr std::size_t size_bytes = std::size_t{1} << 20U;
+  constexpr std::size_t most = 32;  // of those without an end
+  for (int round = 0; round < 2; ++round) {
+    std::vector<block> live;
+    acre::result<block> taken = tested().take(size_bytes, 64);
+    for (; taken && live.size() < most; taken = tested().take(size_bytes, 64))
+      live.push_back(*taken);
+    EXPECT_GE(live.size(), 10U);
+    if (taken) {
+      tested().give_back(*taken);
+    } else {
+      EXPECT_EQ(taken.error().number, ENOMEM);
+      EXPECT_NE(taken.error().call, nullptr);
+    }
+    for (const block& left : live)
+      tested().give_back(left);
+    EXPECT_EQ(tested().statistics().held_blocks, 0U);
+  }
+}
+
 TEST_P(every_source, says_what_it_is) {
   EXPECT_FALSE(tested().report().kind.empty());
   EXPECT_GE(tested().granularity(), 1U);
@@ -134,6 +159,37 @@ TEST(mapping_source, tells_which_pages_it_got_and_why_not_others) {
     EXPECT_EQ(told.page_size_bytes, std::size_t{1} << 30U);
   }
   tried.give_back(*taken);
+}
+
+/// Takes what the kernel gives to a process of limited address space, and uses it again.
+int use_up_address_space() {
+  std::size_t pages = 0;
+  if (std::FILE* const file = std::fopen("/proc/self/statm", "r")) {
+    if (std::fscanf(file, "%zu", &pages) != 1) pages = 0;
+    std::fclose(file);
+  }
+  const rlim_t limit_bytes = pages * acre::os::page_size() + (std::size_t{64} << 20U);
+  const rlimit limit{limit_bytes, limit_bytes};
+  if (pages == 0 || setrlimit(RLIMIT_AS, &limit) != 0) return 2;
+  mapping_source mapped;
+  arena tested(mapped);
+  for (int round = 0; round < 2; ++round) {
+    std::size_t served_bytes = 0;
+    for (const std::size_t size : {std::size_t{1} << 20U, std::size_t{1000}}) {
+      while (tested.try_allocate(size) != nullptr)
+        served_bytes += size;
+    }
+    if (served_bytes < std::size_t{32} << 20U || !tested.check_invariants()) return 3;
+    if (mapped.statistics().refusals == 0) return 4;
+    tested.reset(keep::nothing());
+    if (mapped.statistics().held_bytes != 0) return 5;
+  }
+  return 0;
+}
+
+TEST(mapping_source, passes_on_that_the_kernel_has_no_more) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "a sanitizer needs the address space itself";
+  EXPECT_EXIT(_exit(use_up_address_space()), testing::ExitedWithCode(0), "");
 }
 
 TEST(mapping_source, takes_no_fallback_that_is_not_named) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 /// Every kind of source, for tests that hold under each of them.
 namespace region_test {
@@ -35,6 +36,12 @@ inline made_source make_buffer() {
   auto buffer = std::make_shared<std::vector<std::byte>>(size_bytes);
   auto source = std::make_unique<acre::region::buffer_source>(*buffer);
   return {buffer, std::move(source)};
+}
+
+/// The program's `operator new`, with counts that begin at 0.
+inline made_source make_default() {
+  return {nullptr,
+          std::make_unique<acre::region::resource_source>(*std::pmr::new_delete_resource())};
 }
 
 inline made_source make_heap() {
@@ -69,6 +76,7 @@ made_source make_segment(acre::result<Segment> made) {
 
 inline std::vector<source_kind> source_kinds() {
   return {{"buffer", make_buffer},
+          {"default", make_default},
           {"heap", make_heap},
           {"resource", make_resource},
           {"mapping", [] { return make_mapping({}); }},
@@ -87,6 +95,15 @@ inline std::vector<source_kind> source_kinds() {
            [] {
              return make_segment(acre::os::shared_memory::unnamed(
                  "test", {.size_bytes = segment_bytes, .layout = {}}));
+           }},
+          {"posix_shared_memory",
+           [] {
+             // Unnamed at once, so that nothing stays when a test ends early.
+             const std::string name = "/acre-region-test-" + std::to_string(getpid());
+             auto made = acre::os::shared_memory::create(
+                 name.c_str(), {.size_bytes = segment_bytes, .layout = {}});
+             if (made) (void)acre::os::shared_memory::remove(name.c_str());
+             return make_segment(std::move(made));
            }},
           {"secret_memory",
            [] {

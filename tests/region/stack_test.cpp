@@ -166,6 +166,37 @@ TEST(stack, scopes_free_what_was_made_in_them) {
       "a block was freed that is older");
 }
 
+TEST(stack, does_when_exhausted_what_it_was_told) {
+  std::pmr::monotonic_buffer_resource resource;
+  stack_resource upstream({.first_block_bytes = 4096,
+                           .budget_bytes = 8192,
+                           .when_exhausted = exhaustion::upstream(resource)});
+  std::vector<live_block> live;
+  for (int count = 0; count < 1000; ++count)
+    push(upstream, live, 100, 16);
+  EXPECT_GT(upstream.statistics().held_bytes, 100'000U);
+  while (!live.empty())
+    pop(upstream, live);
+
+  const auto make_room = [](void* context, const shortage& lack) noexcept {
+    auto& tested = **static_cast<stack_resource**>(context);
+    EXPECT_STREQ(lack.why.call, "budget");
+    tested.set_budget_bytes(tested.budget_bytes() * 2);
+    return tested.budget_bytes() <= 65'536;
+  };
+  stack_resource* itself = nullptr;
+  stack_resource asking({.first_block_bytes = 4096,
+                         .budget_bytes = 8192,
+                         .when_exhausted = exhaustion::call(make_room, &itself)});
+  itself = &asking;
+  std::size_t served = 0;
+  while (asking.try_allocate(100) != nullptr)
+    ++served;
+  EXPECT_GT(served, 200U);
+  EXPECT_LE(asking.statistics().held_bytes, 65'536U);
+  asking.release();
+}
+
 TEST(stack, works_in_a_callers_buffer) {
   alignas(16) std::array<std::byte, 4096> buffer{};
   buffer_source from(buffer);

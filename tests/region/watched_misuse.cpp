@@ -3,6 +3,7 @@
 /// The library is told by nobody that it is watched. Ends with 77 where nothing watches.
 #include <acre/region/arena.hpp>
 #include <acre/region/pool.hpp>
+#include <acre/region/shared_pool.hpp>
 #include <acre/region/stack.hpp>
 
 #include <cstdio>
@@ -42,6 +43,24 @@ int run(std::string_view name) {
     void* const data = tested.allocate(24);
     tested.rollback(before);
     write_to(data, 0);
+  } else if (name == "arena_after_free") {
+    arena tested;
+    void* const data = tested.allocate(24);
+    tested.deallocate(data, 24);
+    write_to(data, 0);
+  } else if (name == "arena_large_overflow") {
+    arena tested;
+    write_to(tested.allocate(200'000), 200'000);
+  } else if (name == "arena_large_after_free") {
+    arena tested;
+    void* const data = tested.allocate(200'000);
+    tested.deallocate(data, 200'000);
+    write_to(data, 1000);
+  } else if (name == "shared_pool_after_free") {
+    shared_pool tested({.block_bytes = 64});
+    void* const data = tested.allocate();
+    tested.deallocate(data);
+    write_to(data, 32);
   } else if (name == "pool_after_free") {
     pool tested({.block_bytes = 64});
     void* const data = tested.allocate();
@@ -59,6 +78,12 @@ int run(std::string_view name) {
         void* const data = tested.allocate(size);
         if (size > 0) write_to(data, size - 1);
       }
+      for (int count = 0; count < 3; ++count) {
+        void* const large = tested.allocate(2'000'000);
+        write_to(large, 1'999'999);
+        tested.deallocate(large, 2'000'000);
+      }
+      write_to(tested.allocate(500'000), 499'999);
       tested.reset();
     }
     pool blocks({.block_bytes = 64});

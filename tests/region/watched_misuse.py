@@ -3,8 +3,9 @@ import shutil
 import subprocess
 import sys
 
-CASES = ["arena_overflow", "arena_after_reset", "arena_after_rollback", "pool_after_free",
-         "stack_after_free"]
+CASES = ["arena_overflow", "arena_after_reset", "arena_after_rollback", "arena_after_free",
+         "arena_large_overflow", "arena_large_after_free", "pool_after_free",
+         "shared_pool_after_free", "stack_after_free"]
 REPORTS = {"asan": "use-after-poison", "valgrind": "Invalid write of size 1"}
 
 

@@ -41,7 +41,8 @@ struct shared_pool_statistics {
 ///
 /// Ownership:      owns its chunks; magazines come from `operator new`.
 /// Thread-safety:  every member but the constructor, destructor and `check_invariants` may be used
-///                 from any thread. A source under it is used under the pool's lock.
+///                 from any thread. A source under it is used, and an `exhaustion` callback
+///                 called, under the pool's lock: it may not use the pool.
 /// Fails:          `allocate` throws `refused`, a `std::bad_alloc`; `try_allocate` returns null.
 class ACRE_API shared_pool final : public std::pmr::memory_resource {
  public:
@@ -95,6 +96,8 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
   /// Returns: the bytes given back.
   std::size_t trim() noexcept;
 
+  [[nodiscard]] std::size_t block_bytes() const noexcept { return blocks_.block_bytes(); }
+  [[nodiscard]] std::size_t alignment() const noexcept { return blocks_.alignment(); }
   [[nodiscard]] std::size_t magazine_blocks() const noexcept { return magazine_blocks_; }
   [[nodiscard]] std::string_view name() const noexcept { return blocks_.name(); }
   [[nodiscard]] shared_pool_statistics statistics() const noexcept;

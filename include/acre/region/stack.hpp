@@ -92,6 +92,8 @@ class ACRE_API stack_resource final : public std::pmr::memory_resource {
 
   [[nodiscard]] bool owns(const void* address) const noexcept;
   [[nodiscard]] std::string_view name() const noexcept { return name_; }
+  [[nodiscard]] std::size_t budget_bytes() const noexcept { return supply_.budget_bytes(); }
+  void set_budget_bytes(std::size_t size_bytes) noexcept { supply_.set_budget_bytes(size_bytes); }
   [[nodiscard]] stack_statistics statistics() const noexcept;
   [[nodiscard]] bool check_invariants() const noexcept;
 
