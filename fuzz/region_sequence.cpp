@@ -196,7 +196,7 @@ void use_shared_pool(source& from, std::uint8_t shape, std::span<const std::uint
       }
     }
     if (steps[at] == 255) tested.trim();
-    require(tested.check_invariants(), "the shared pool's invariants");
+    if (at % 16 == 0) require(tested.check_invariants(), "the shared pool's invariants");
     require(tested.statistics().live_blocks == model.blocks_.size(), "the shared pool's count");
   }
   while (!model.blocks_.empty())

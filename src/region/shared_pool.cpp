@@ -290,6 +290,11 @@ shared_pool_statistics shared_pool::statistics() const noexcept {
   return counted;
 }
 
+bool shared_pool::owns(const void* address) const noexcept {
+  const std::lock_guard guard(lock_);
+  return blocks_.owns(address);
+}
+
 bool shared_pool::check_invariants() noexcept {
   const std::lock_guard guard(lock_);
   std::size_t cached = 0;

@@ -25,7 +25,7 @@ namespace {
 using namespace acre::region;
 
 static_assert(owning_resource<arena> && owning_resource<pool> && owning_resource<stack_resource>);
-static_assert(owning_resource<acre::heap>);
+static_assert(owning_resource<shared_pool> && owning_resource<acre::heap>);
 static_assert(!owning_resource<std::pmr::monotonic_buffer_resource>);
 
 TEST(limited_resource, refuses_beyond_its_limit_and_counts_what_comes_back) {
@@ -215,6 +215,14 @@ TEST(policies, compose_in_any_order) {
     EXPECT_EQ(tested.statistics().live_bytes, 0U);
     EXPECT_EQ(few.statistics().live_blocks, 0U);
     EXPECT_LE(tested.statistics().live_bytes_peak, 30U * 64U);
+  }
+  {
+    shared_pool small({.block_bytes = 64});
+    fallback_resource tested(small, guarded);
+    use_by_threads(tested, 200);
+    EXPECT_GT(tested.fallbacks(), 0U);
+    EXPECT_EQ(small.statistics().live_blocks, 0U);
+    EXPECT_EQ(guarded.live_blocks(), 0U);
   }
   arena first({.first_block_bytes = 4096, .budget_bytes = 65'536});
   fallback_resource in_arena(first, null_resource());

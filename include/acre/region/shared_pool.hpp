@@ -102,6 +102,10 @@ class ACRE_API shared_pool final : public std::pmr::memory_resource {
   [[nodiscard]] std::string_view name() const noexcept { return blocks_.name(); }
   [[nodiscard]] shared_pool_statistics statistics() const noexcept;
 
+  /// Whether `address` lies in a block or chunk of this pool. Cost: the lock, and linear in the
+  /// chunks.
+  [[nodiscard]] bool owns(const void* address) const noexcept;
+
   /// Requires: no other thread uses the pool at the same time.
   [[nodiscard]] bool check_invariants() noexcept;
 
