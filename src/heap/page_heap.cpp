@@ -8,7 +8,6 @@
 #include "os/memory.hpp"
 
 #include <algorithm>
-#include <span>
 
 namespace acre::heaps {
 
@@ -360,101 +359,6 @@ std::size_t page_heap::allocate_single(run_index* runs, std::size_t count) noexc
   }
   lock_.release();
   return count;
-}
-
-/// A dirty run with free neighbours of either kind that together are long enough.
-run_index page_heap::take_mixed(const page_request& request) noexcept {
-  constexpr int looks = 32;
-  int left = looks;
-  for (int word = static_cast<int>(word_count) - 1; word >= 0 && left > 0; --word) {
-    std::uint64_t used = dirty_lists_.used[static_cast<unsigned>(word)];
-    while (used != 0 && left > 0) {
-      const auto bit = 63U - static_cast<unsigned>(std::countl_zero(used));
-      used &= ~(std::uint64_t{1} << bit);
-      const unsigned b = static_cast<unsigned>(word) * 64 + bit;
-      if (b < growth_step_pages / 4) return 0;  // Too short to matter.
-      for (run_index r = dirty_lists_.head[b]; r != 0 && left > 0; r = space.runs[r].next, --left) {
-        run_index first = r;
-        std::size_t total = space.runs[r].pages;
-        if (const run_index before = neighbour_before(space.runs[r]);
-            before != 0 && state_of(space.runs[before]) == run_state::clean) {
-          first = before;
-          total += space.runs[before].pages;
-        }
-        run_index last = r;
-        while (total < request.pages) {
-          const run_index after = neighbour_after(space.runs[last]);
-          if (after == 0 || !is_free(state_of(space.runs[after]))) break;
-          total += space.runs[after].pages;
-          last = after;
-        }
-        if (total < request.pages) continue;
-        // What is too much stays clean: counted as dirty it would be all address space after it.
-        std::size_t surplus = total - request.pages;
-        for (const bool front : {true, false}) {
-          const run_index end = front ? first : last;
-          const std::size_t length = space.runs[end].pages;
-          if (surplus == 0 || state_of(space.runs[end]) != run_state::clean || surplus >= length)
-            continue;
-          unlink(end);
-          const run_index rest = split(end, front ? surplus : length - surplus);
-          link(end, run_state::clean);
-          link(rest, run_state::clean);
-          if (front) first = rest;
-          if (front && last == end) last = rest;
-          surplus = 0;
-        }
-        // The dirty pages among those taken are resident already.
-        std::size_t clean = 0;
-        for (run_index i = first;; i = neighbour_after(space.runs[i])) {
-          if (state_of(space.runs[i]) == run_state::clean) clean += space.runs[i].pages;
-          if (i == last) break;
-        }
-        clean = std::min(clean, request.pages);
-        // Take the parts off the lists before room is made, so that purging passes them by; they
-        // count as live meanwhile, or growth would be judged too small.
-        const run_index stop = neighbour_after(space.runs[last]);
-        std::size_t dirty_taken = 0;
-        struct part {
-          std::size_t page, pages;
-        };
-        std::array<part, 8> clean_parts{};
-        std::size_t part_count = 0;
-        for (run_index i = first; i != stop;) {
-          const run_index next = neighbour_after(space.runs[i]);
-          if (state_of(space.runs[i]) == run_state::dirty)
-            dirty_taken += space.runs[i].pages;
-          else if (part_count < clean_parts.size())
-            clean_parts[part_count++] = {space.runs[i].page, space.runs[i].pages};
-          unlink(i);
-          if (i != first) {
-            space.runs[first].pages += space.runs[i].pages;
-            drop_run(i);
-          }
-          i = next;
-          if (next == 0) break;
-        }
-        set_state(space.runs[first], run_state::held);
-        mark_ends(first);
-        live_ += dirty_taken;
-        for (const part& p : std::span(clean_parts).first(part_count)) {
-          if (!would_purge(clean)) break;
-          const std::size_t moved = fill_by_moving(p.page, std::min(p.pages, clean));
-          dirty_taken += moved;
-          live_ += moved;
-          clean -= moved;
-        }
-        const bool room = make_room(clean, request.replaced_pages);
-        live_ -= dirty_taken;
-        if (!room) {
-          insert_free(first, run_state::dirty);
-          return 0;
-        }
-        return trim_to(first, request, run_state::dirty);
-      }
-    }
-  }
-  return 0;
 }
 
 void page_heap::give_back(run_index run, run_state state) noexcept {

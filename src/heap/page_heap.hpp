@@ -128,6 +128,9 @@ class page_heap {
     std::array<std::uint64_t, word_count> used{};
   };
 
+  struct run_range;
+  struct mixed_parts;
+
   static unsigned bin_of(std::size_t pages) noexcept;
   static bool is_free(run_state state) noexcept {
     return state == run_state::dirty || state == run_state::clean;
@@ -154,6 +157,10 @@ class page_heap {
   run_index best_fit(free_lists& lists, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index take_free(run_state kind, const page_request& request) noexcept ACRE_REQUIRES(lock_);
   run_index take_mixed(const page_request& request) noexcept ACRE_REQUIRES(lock_);
+  run_range range_around(run_index dirty, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
+  void cut_clean_end(run_range& range, std::size_t surplus) noexcept ACRE_REQUIRES(lock_);
+  mixed_parts join(const run_range& range) noexcept ACRE_REQUIRES(lock_);
+  run_index take_range(run_range range, const page_request& request) noexcept ACRE_REQUIRES(lock_);
   page_grant take_clean(const page_request& request) noexcept ACRE_REQUIRES(lock_);
   std::size_t fill_by_moving(std::size_t page, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index take_frontier(const page_request& request) noexcept ACRE_REQUIRES(lock_);
