@@ -65,7 +65,8 @@ constexpr std::size_t stepwise_distance = std::size_t{4} << 40U;
 
 // Guarded by the page heap's lock, as the functions' contracts say.
 constinit bool stepwise = false;
-constinit std::size_t all_pages = 0;  // written once, before any allocation
+constinit std::size_t all_pages = 0;    // written once, before any allocation
+constinit bool names_are_kept = false;  // the same
 
 void set_usable(std::size_t pages) noexcept {
   std::atomic_ref(space.pages).store(pages, std::memory_order_relaxed);
@@ -114,7 +115,7 @@ bool reserve_whole() noexcept {
     lay_out(start, pages, reinterpret_cast<std::byte*>(first));
     // Both names before anything is made usable: what is split later keeps its part's name.
     os::name(start, tables, tables_name);
-    os::name(reinterpret_cast<std::byte*>(first), bytes, pages_name);
+    names_are_kept = os::name(reinterpret_cast<std::byte*>(first), bytes, pages_name);
     return extend_whole(1);
   }
   return false;
@@ -144,6 +145,12 @@ bool reserve_stepwise() noexcept {
 
 bool reserve_space() noexcept {
   return reserve_whole() || reserve_stepwise();
+}
+
+void name_usable_pages() noexcept {
+  if (!names_are_kept) return;
+  const std::size_t pages = std::atomic_ref(space.pages).load(std::memory_order_relaxed);
+  os::name(space.address_of(0), pages * page_bytes, pages_name);
 }
 
 std::size_t committed_pages() noexcept {

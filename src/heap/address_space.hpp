@@ -60,12 +60,30 @@ extern constinit address_space space;
   return base::align_up(base_page + page, alignment_pages) - base_page;
 }
 
+/// A large run leads to its record from every such page too, so that the record of an interior
+/// address is found by looking back at most this far.
+inline constexpr std::size_t landmark_pages = 512;
+
+/// Writes the landmarks of a large run, from its page `from` on. Atomic: without a lock others look
+/// for a run's record from any page of it, and the last page may be a landmark. Relaxed: they look
+/// for blocks that they know of.
+inline void mark_inside(run_index run, std::size_t from) noexcept {
+  const page_run& r = space.runs[run];
+  const std::size_t end = std::size_t{r.page} + r.pages;
+  for (std::size_t page = base::align_up(from, landmark_pages); page < end; page += landmark_pages)
+    std::atomic_ref(space.run_of_page[page]).store(run, std::memory_order_relaxed);
+}
+
 /// Reserves the range and its tables. False when the kernel refuses even a small one.
 /// Requires: the page heap's lock; called once with success.
 [[nodiscard]] bool reserve_space() noexcept;
 
 /// Makes pages up to `page` usable; false when a limit forbids it. Requires: the page heap's lock.
 [[nodiscard]] bool commit_up_to(std::size_t page) noexcept;
+
+/// Gives usable pages that were mapped afresh the heap's name again, where the kernel keeps names.
+/// One system call; mappings that have it are left alone and joined with those that had lost it.
+void name_usable_pages() noexcept;
 
 /// First page that is not usable yet. Requires: the page heap's lock.
 [[nodiscard]] std::size_t committed_pages() noexcept;

@@ -271,6 +271,7 @@ bool page_heap::take_lane(const page_request& request, page_grant& grant) noexce
   // What alignment skipped stays held for ever: a few pages of address space.
   if (first > start) (void)make(start, first - start, run_state::held);
   const run_index run = make(first, request.pages, request.state);
+  if (request.state == run_state::large) mark_inside(run, first);
   lane_live_.fetch_add(end - start, std::memory_order_relaxed);
   grant = {.run = run, .reads_zero = true};
   return true;

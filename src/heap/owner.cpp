@@ -5,13 +5,6 @@
 
 namespace acre::heaps {
 
-namespace {
-
-/// Pages between which the record of a large run is found; see page_heap.cpp.
-constexpr std::size_t landmark_pages = 512;
-
-}  // namespace
-
 owner_facts owner_of(const void* address) noexcept {
   if (!space.contains(address)) return {};
   const std::size_t page = space.page_of(address);

@@ -13,14 +13,6 @@ namespace acre::heaps {
 
 constinit page_heap process_pages;
 
-namespace {
-
-/// A large run leads to its record from every such page too, so that the record of an interior
-/// address is found by looking back at most this far.
-constexpr std::size_t landmark_pages = 512;
-
-}  // namespace
-
 unsigned page_heap::bin_of(std::size_t pages) noexcept {
   if (pages < exact_bins) return static_cast<unsigned>(pages);
   const unsigned doubling = base::log2_floor(pages);  // 7 and more
@@ -253,11 +245,7 @@ void page_heap::note_low() noexcept {
 page_grant page_heap::finish(run_index run, const page_request& request, bool zero) noexcept {
   page_run& r = space.runs[run];
   set_state(r, request.state);
-  if (request.state == run_state::large) {
-    const std::size_t end = std::size_t{r.page} + r.pages;
-    for (std::size_t p = base::align_up(r.page + 1, landmark_pages); p < end; p += landmark_pages)
-      space.run_of_page[p] = run;
-  }
+  if (request.state == run_state::large) mark_inside(run, r.page);
   live_ += r.pages;
   note_peak(request.replaced_pages);
   note_low();
@@ -419,9 +407,7 @@ bool page_heap::extend(run_index run, std::size_t pages) noexcept {
   if (done) {
     r.pages = static_cast<std::uint32_t>(pages);
     mark_ends(run);
-    for (std::size_t p = base::align_up(old_end, landmark_pages); p < old_end + wanted;
-         p += landmark_pages)
-      space.run_of_page[p] = run;
+    mark_inside(run, old_end);
     live_ += wanted;
     note_peak(0);
     note_low();

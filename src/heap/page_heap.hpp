@@ -57,6 +57,10 @@ inline void note_move() noexcept {
   moves_left.fetch_sub(1, std::memory_order_relaxed);
 }
 void renew_moves() noexcept;
+/// The places that pages were moved away from are mapped afresh and have lost the heap's name. The
+/// purging thread gives it back, once an interval: no thread of the program makes that system call,
+/// which a seccomp filter may not expect.
+void name_moved_pages() noexcept;
 
 class page_heap {
  public:

@@ -167,6 +167,15 @@ void page_heap::shrink_table() noexcept {
   if (keep < end) (void)os::purge(table + keep, end - keep);
 }
 
+void name_moved_pages() noexcept {
+  // Written by the purging thread alone.
+  static constinit int left_before = moves_most;
+  const int left = moves_left.load(std::memory_order_relaxed);
+  if (left == left_before) return;
+  left_before = left;
+  name_usable_pages();
+}
+
 /// Leaves three quarters of the mappings that a process may have to the program.
 void renew_moves() noexcept {
   constexpr std::size_t mappings_most = 16384;

@@ -60,6 +60,7 @@ void purge_while_useful() noexcept {
     gate.release();
     idle = search_idle_heaps(gate);
     const std::size_t purged = process_pages.purge_unneeded(gate);
+    name_moved_pages();
     renew_moves();
     quiet = purged == 0 && idle.freed_pages < worth_an_interval_pages ? quiet + 1 : 0;
     // It would keep what the program gave up; the next one has the rights of the thread that starts

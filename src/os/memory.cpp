@@ -171,9 +171,9 @@ void advise_huge(std::byte* address, std::size_t size_bytes) noexcept {
   raw_syscall(SYS_madvise, as_long(address), static_cast<long>(size_bytes), MADV_HUGEPAGE);
 }
 
-void name(std::byte* address, std::size_t size_bytes, const char* text) noexcept {
-  raw_syscall(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, as_long(address),
-              static_cast<long>(size_bytes), as_long(text));
+bool name(std::byte* address, std::size_t size_bytes, const char* text) noexcept {
+  return !failed(raw_syscall(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, as_long(address),
+                             static_cast<long>(size_bytes), as_long(text)));
 }
 
 std::size_t address_space_limit() noexcept {

@@ -26,7 +26,8 @@ void unmap(std::byte* address, std::size_t size_bytes) noexcept;
 [[nodiscard]] bool purge(std::byte* address, std::size_t size_bytes) noexcept;
 
 /// Moves pages to `target`, which must be mapped and is replaced; `source` stays mapped and reads
-/// as zero (mremap with MREMAP_DONTUNMAP, Linux 5.7). False when refused: nothing has moved. Always
+/// as zero, and loses its name (mremap with MREMAP_DONTUNMAP, Linux 5.7). False when refused:
+/// nothing has moved. Always
 /// refused under a limit of address space or data, and under strict overcommit; and before Linux
 /// 6.17, when the source lies in several mappings.
 [[nodiscard]] bool move_pages(std::byte* source, std::byte* target,
@@ -39,9 +40,9 @@ void unmap(std::byte* address, std::size_t size_bytes) noexcept;
 void advise_huge(std::byte* address, std::size_t size_bytes) noexcept;
 
 /// Gives anonymous memory a name that /proc/PID/maps shows as "[anon:NAME]", where the kernel keeps
-/// such names (Linux 5.17 with CONFIG_ANON_VMA_NAME); elsewhere nothing happens. Mappings of
-/// different names are not joined.
-void name(std::byte* address, std::size_t size_bytes, const char* text) noexcept;
+/// such names (Linux 5.17 with CONFIG_ANON_VMA_NAME); elsewhere nothing happens, and the answer is
+/// false. Mappings of different names are not joined.
+bool name(std::byte* address, std::size_t size_bytes, const char* text) noexcept;
 
 /// Soft limit on address space or data in bytes, whichever is lower; SIZE_MAX for none.
 [[nodiscard]] std::size_t address_space_limit() noexcept;

@@ -1,20 +1,27 @@
 /// Parts of the heap that cannot be seen from outside.
 #include <acre/malloc.h>
 
+#include "heap/address_space.hpp"
 #include "heap/config.hpp"
+#include "heap/fork.hpp"
 #include "heap/page_heap.hpp"
 #include "os/background_thread.hpp"
 #include "os/memory.hpp"
 #include "support/child.hpp"
 #include "support/sanitizer.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
+#include <fstream>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace {
 
@@ -94,6 +101,158 @@ TEST(move_pages, of_several_mappings_moves_all_or_nothing) {
     EXPECT_EQ(target[at], moved ? std::byte{7} : std::byte{0}) << at;
   }
   acre::os::unmap(source, 2 * size);
+}
+
+/// Grows a block whose pages must move, since another one lies behind it, `rounds` times; returns
+/// whether its bytes are as they were and fresh memory reads as zero.
+bool grow_by_moving(int rounds) {
+  constexpr std::size_t size = std::size_t{1} << 21U;
+  bool is_right = true;
+  for (int round = 0; round < rounds; ++round) {
+    auto* block = static_cast<unsigned char*>(acre_malloc(size));
+    std::memset(block, round + 1, size);
+    void* const behind = acre_malloc(size);
+    block = static_cast<unsigned char*>(acre_realloc(block, 2 * size));
+    for (std::size_t at = 0; at < size; at += 511)
+      is_right = is_right && block[at] == static_cast<unsigned char>(round + 1);
+    auto* const cleared = static_cast<unsigned char*>(acre_calloc(1, 2 * size));
+    for (std::size_t at = 0; at < 2 * size; at += 511)
+      is_right = is_right && cleared[at] == 0;
+    acre_free(cleared);
+    acre_free(behind);
+    acre_free(block);
+    acre_malloc_trim(0);
+  }
+  return is_right;
+}
+
+/// Whether a block of 16 MiB that grows by `more` ends in the free resident pages that would hold
+/// it.
+bool grows_into_free_pages(std::size_t more) {
+  constexpr std::size_t size = std::size_t{16} << 20U;
+  void* const hole = acre_malloc(size + more);
+  std::memset(hole, 1, size + more);
+  void* const between = acre_malloc(std::size_t{1} << 20U);
+  auto* block = static_cast<std::byte*>(acre_malloc(size));
+  // So that it cannot be extended where it is.
+  std::vector<void*> behind;
+  while (behind.empty() || behind.back() != block + size)
+    behind.push_back(acre_malloc(std::size_t{1} << 20U));
+  acre_free(hole);
+  block = static_cast<std::byte*>(acre_realloc(block, size + more));
+  const bool is_there = block == hole;
+  for (void* const each : behind)
+    acre_free(each);
+  acre_free(between);
+  acre_free(block);
+  acre_malloc_trim(0);
+  return is_there;
+}
+
+bool moves_pages() {
+  constexpr std::size_t page = 4096;
+  std::byte* const pages = acre::os::map_on_demand(2 * page);
+  const bool moved = acre::os::move_pages(pages, pages + page, page);
+  acre::os::unmap(pages, 2 * page);
+  return moved;
+}
+
+TEST(page_heap, copies_a_block_where_that_saves_more_faults_than_it_costs) {
+  acre_malloc_trim(0);
+  EXPECT_TRUE(grows_into_free_pages(std::size_t{8} << 20U));
+  if (!moves_pages()) GTEST_SKIP() << "the kernel moves no pages";
+  EXPECT_FALSE(grows_into_free_pages(std::size_t{1} << 20U));
+}
+
+bool keeps_names() {
+  const auto page = std::size_t{4096};
+  std::byte* const memory = acre::os::map_on_demand(page);
+  const bool is_named = acre::os::name(memory, page, "acre-test");
+  acre::os::unmap(memory, page);
+  return is_named;
+}
+
+/// A mapping among the heap's usable pages that is not named so; empty when there is none.
+std::string unnamed_mapping() {
+  const auto& space = acre::heaps::space;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    const std::uintptr_t start = std::stoull(line, nullptr, 16);
+    const bool is_ours = start >= space.base && start < space.base + space.page_count() * 4096;
+    if (is_ours && line.find("[anon:acre-heap]") == std::string::npos) return line;
+  }
+  return {};
+}
+
+TEST(page_heap, names_the_pages_again_that_were_moved_away_from) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
+  if (!keeps_names()) GTEST_SKIP() << "the kernel keeps no names (CONFIG_ANON_VMA_NAME)";
+  if (!moves_pages()) GTEST_SKIP() << "the kernel moves no pages";
+  EXPECT_TRUE(grow_by_moving(4));
+  // The purging thread does it, which runs while there is something to purge.
+  make_dirty_pages();
+  for (int waited_ms = 0; waited_ms < 3000 && !unnamed_mapping().empty(); waited_ms += 10)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(unnamed_mapping(), "");
+}
+
+/// What is mapped in the place of moved pages is locked too, and resident at once; locked ones
+/// stay.
+TEST(page_heap, moves_pages_of_a_program_that_locks_all_its_memory) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "a sanitizer's shadow cannot be locked";
+  constexpr int not_permitted = 77;
+  for (const int what : {MCL_FUTURE, MCL_CURRENT | MCL_FUTURE}) {
+    const auto end = acre_test::run_in_child([what] {
+      acre_malloc_trim(0);
+      if (mlockall(what) != 0) return not_permitted;
+      const int moves_before = acre::heaps::moves_left;
+      if (!grow_by_moving(8)) return 2;
+      if ((what & MCL_CURRENT) != 0 && acre::heaps::moves_left != moves_before) return 4;
+      return acre_check_invariants() == 1 ? 0 : 3;
+    });
+    if (end.in_time && WIFEXITED(end.status) && WEXITSTATUS(end.status) == not_permitted)
+      GTEST_SKIP() << "this process may not lock all its memory";
+    EXPECT_TRUE(end.is_clean()) << end.text();
+  }
+}
+
+/// What `acre_free` says of the address, which it reports instead of ending the program.
+std::string report_of_free(void* address) {
+  int ends[2];
+  if (pipe(ends) != 0) return "no pipe";
+  const int standard_error = dup(STDERR_FILENO);
+  dup2(ends[1], STDERR_FILENO);
+  auto& aborts = acre::heaps::config.abort_on_misuse;
+  const bool aborted = aborts.exchange(false);
+  acre_free(address);
+  aborts = aborted;
+  dup2(standard_error, STDERR_FILENO);
+  close(standard_error);
+  close(ends[1]);
+  std::string text(1000, '\0');
+  text.resize(
+      static_cast<std::size_t>(std::max<ssize_t>(read(ends[0], text.data(), text.size()), 0)));
+  close(ends[0]);
+  return text;
+}
+
+TEST(page_heap, knows_the_inside_of_a_large_block_that_was_taken_during_a_fork) {
+  constexpr std::size_t size = std::size_t{8} << 20U;
+  constexpr std::size_t inside = 5'000'000;
+  std::thread([] {}).join();  // else the heap forks as a program with one thread
+  acre::heaps::before_fork();
+  auto* const block = static_cast<std::byte*>(acre_malloc(size));
+  acre::heaps::after_fork_in_parent();
+  ASSERT_NE(block, nullptr);
+  const acre_owner facts = acre_owner_of(block + inside);
+  EXPECT_EQ(facts.kind, ACRE_LARGE);
+  EXPECT_EQ(facts.block, block);
+  EXPECT_NE(report_of_free(block + inside).find("5000000 bytes inside a block of 8388608 bytes"),
+            std::string::npos);
+  acre_free(block);
+  const std::string report = report_of_free(block);
+  EXPECT_NE(report.find("in pages that hold no block"), std::string::npos) << report;
+  EXPECT_EQ(acre_check_invariants(), 1);
 }
 
 TEST(background_thread, that_needs_too_much_stack_ends_the_program) {
