@@ -293,14 +293,15 @@ void release_full(bin* b, void* block) noexcept {
 void release_other(bin* owner, void* block) noexcept {
   bin* const own = current_bins();
   // A page without an owner must not be taken for that of a batch without a class.
-  if (own != no_bins && owner != nullptr &&
-      join_batch(batch_for(*body_of(own), *owner), *owner, block)) [[likely]]
+  if (own == no_bins || owner == nullptr) [[unlikely]]
+    return release_rare(block);
+  if (join_batch(batch_for(*body_of(own), *owner), *owner, block)) [[likely]]
     return;
   // The marker of large blocks lies outside the bins, and so do all other addresses.
   heap_body* const target = body_of(owner);
   const auto offset =
       reinterpret_cast<std::uintptr_t>(owner) - reinterpret_cast<std::uintptr_t>(target->bins);
-  if (offset < sizeof target->bins && own != no_bins) [[likely]]
+  if (offset < sizeof target->bins) [[likely]]
     return free_remote(*body_of(own), *owner, block);
   release_rare(block);
 }

@@ -240,6 +240,7 @@ TEST(page_heap, knows_the_inside_of_a_large_block_that_was_taken_during_a_fork) 
   constexpr std::size_t size = std::size_t{8} << 20U;
   constexpr std::size_t inside = 5'000'000;
   std::thread([] {}).join();  // else the heap forks as a program with one thread
+  acre_free(acre_malloc(1));  // a thread gets its heap under the locks that are taken next
   acre::heaps::before_fork();
   auto* const block = static_cast<std::byte*>(acre_malloc(size));
   acre::heaps::after_fork_in_parent();
