@@ -42,7 +42,11 @@ quietly "$work/heap_object"
 quietly gcc "$consumer/own_names.c" "${acre_flags[@]}" -o "$work/own_names"
 quietly "$work/own_names"
 quietly gcc "$consumer/program_malloc.c" "${malloc_flags[@]}" -o "$work/program_malloc"
-LD_LIBRARY_PATH=$(dirname "$pc_directory") quietly "$work/program_malloc"
+quietly g++ "$consumer/library_malloc.cpp" "${malloc_flags[@]}" -o "$work/library_malloc"
+export LD_LIBRARY_PATH=$(dirname "$pc_directory")
+quietly "$work/program_malloc"
+quietly "$work/library_malloc"
+unset LD_LIBRARY_PATH
 
 # expect PACKAGE PATTERN...: the package holds a file for each pattern.
 expect() {
