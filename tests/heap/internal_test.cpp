@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -214,6 +215,39 @@ TEST(page_heap, moves_pages_of_a_program_that_locks_all_its_memory) {
       GTEST_SKIP() << "this process may not lock all its memory";
     EXPECT_TRUE(end.is_clean()) << end.text();
   }
+}
+
+/// Takes blocks of 1 MiB until one is refused, and gives them back. Returns how many it had.
+std::size_t fill_and_empty() {
+  std::vector<void*> blocks;
+  constexpr std::size_t more_than_there_is = 65536;
+  for (void* block = acre_malloc(std::size_t{1} << 20U);
+       block != nullptr && blocks.size() < more_than_there_is;
+       block = acre_malloc(std::size_t{1} << 20U)) {
+    *static_cast<char*>(block) = 1;
+    blocks.push_back(block);
+  }
+  for (void* const block : blocks)
+    acre_free(block);
+  return blocks.size();
+}
+
+/// Where the kernel charges mappings in full, what is reserved must cost nothing, and what it
+/// refuses must be an allocation that fails, more than once.
+TEST(page_heap, obeys_strict_overcommit) {
+  if (std::getenv("ACRE_TEST_GUEST") == nullptr)
+    GTEST_SKIP() << "it changes a setting of the machine; the guest runs it";
+  ASSERT_EQ(acre::heaps::reserved_pages(), 0U) << "the setting counts when the heap is first used";
+  std::ofstream("/proc/sys/vm/overcommit_memory") << 2;
+  const auto end = acre_test::run_in_child([] {
+    const std::size_t blocks = fill_and_empty();
+    if (blocks < 64 || blocks > 8192) return 2;
+    if (fill_and_empty() < blocks) return 3;
+    if (!grow_by_moving(4)) return 4;
+    return acre_check_invariants() == 1 ? 0 : 5;
+  });
+  std::ofstream("/proc/sys/vm/overcommit_memory") << 0;
+  EXPECT_TRUE(end.is_clean()) << end.text();
 }
 
 /// What `acre_free` says of the address, which it reports instead of ending the program.
