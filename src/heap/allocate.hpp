@@ -85,7 +85,8 @@ template <void* (*Slow)(bin*, std::size_t), void* (*Medium)(std::size_t)>
     noexcept(Slow(nullptr, 0))) {
   if (size_bytes > small_bytes_max) [[unlikely]]
     return Medium(size_bytes);
-  static_assert(sizeof(bin) == 16 * 8, "the class times 16 is scaled by 8 in the address");
+  static_assert(sizeof(bin) == std::size_t{16} * 8,
+                "the class times 16 is scaled by 8 in the address");
   bin* const b = reinterpret_cast<bin*>(reinterpret_cast<std::uintptr_t>(current) +
                                         ((size_bytes + 15) & ~std::size_t{15}) * 8);
   if (--b->grant < 0) [[unlikely]]

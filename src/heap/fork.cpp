@@ -17,9 +17,11 @@
 // glibc's lock of the list of open streams; recursive. fork takes it after all handlers and may
 // wait long for it. Weak: other C libraries have none.
 extern "C" {
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the names are glibc's.
 [[gnu::weak]] void _IO_list_lock();
 [[gnu::weak]] void _IO_list_unlock();
 [[gnu::weak]] void _IO_list_resetlock();
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 }
 
 namespace acre::heaps {

@@ -177,7 +177,7 @@ class page_heap {
       ACRE_REQUIRES(lock_);
   [[nodiscard]] bool within_limit(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);
   [[nodiscard]] bool within_limit_reused(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);
-  std::size_t dirty_allowance() const noexcept ACRE_REQUIRES(lock_);
+  [[nodiscard]] std::size_t dirty_allowance() const noexcept ACRE_REQUIRES(lock_);
   std::size_t purge_locked(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index largest_dirty(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   void add_dirty(std::ptrdiff_t pages) noexcept ACRE_REQUIRES(lock_);

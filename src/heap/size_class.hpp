@@ -33,7 +33,7 @@ inline constexpr unsigned class_count = small_class_count + 6 * 8;
   const std::size_t last = size_bytes - 1;
   // 10 to 15; the xor is what the compiler turns into one bit-scan instruction.
   const auto doubling = static_cast<unsigned>(__builtin_clzll(last)) ^ 63U;
-  // (last >> (doubling - 3)) is 8 to 15.
+  // (last >> (doubling - 3)) is 8 to 15. NOLINTNEXTLINE(bugprone-implicit-widening*): below 128.
   return static_cast<unsigned>((last >> (doubling - 3)) + doubling * 8) +
          (small_class_count - 8 - 10 * 8);
 }
