@@ -1,10 +1,15 @@
 #include <acre/region/resource_source.hpp>
 
+#include "base/bits.hpp"
+
 #include <cerrno>
 
 namespace acre::region {
 
 result<block> resource_source::do_take(std::size_t size_bytes, std::size_t alignment) noexcept {
+  // std::pmr's pools of libstdc++ 12 serve 600 bytes at 512 from blocks of 768, which lie at
+  // multiples of 256. A size that is a multiple of the alignment is served right.
+  size_bytes = base::align_up(size_bytes, alignment);
   try {
     void* const data = resource_->allocate(size_bytes, alignment);
     return block{static_cast<std::byte*>(data), size_bytes, alignment};

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <memory_resource>
 #include <utility>
 #include <vector>
 
@@ -238,6 +239,21 @@ TEST(shared_memory_source, shows_its_blocks_through_the_segment) {
   EXPECT_GE(taken->data, tested.segment().bytes().data());
   EXPECT_EQ(tested.report().kind, "shared memory");
   tested.give_back(*taken);
+}
+
+TEST(resource_source, aligns_where_the_resource_would_not) {
+  std::pmr::unsynchronized_pool_resource resource;
+  resource_source tested(resource);
+  std::vector<block> live;
+  for (std::size_t count = 0; count < 300; ++count) {
+    const std::size_t alignment = std::size_t{16} << (count % 8);
+    const acre::result<block> taken = tested.take(alignment + alignment / 8, alignment);
+    ASSERT_TRUE(taken);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(taken->data) % alignment, 0U);
+    live.push_back(*taken);
+  }
+  for (const block& left : live)
+    tested.give_back(left);
 }
 
 TEST(default_source, is_one_for_the_program) {
