@@ -169,7 +169,7 @@ int main(int argument_count, char** arguments) {
   using acre::os::page_kind;
   const bool is_smoke = bench::is_smoke(argument_count, arguments);
   const std::size_t count = is_smoke ? 1000 : 1'000'000;
-  const int rounds = is_smoke ? 1 : 9;
+  const int rounds = is_smoke ? 1 : 15;
   const auto row_of = [](const char* name, page_kind pages,
                          std::size_t (*use)(acre::region::arena&, std::size_t)) {
     return row{name, [pages, use](std::size_t size) {

@@ -232,6 +232,11 @@ class two_threads {
   std::array<std::thread, 2> threads_;
 };
 
+bare_list& list_of_thread() {
+  static thread_local bare_list own(2 * batch);
+  return own;
+}
+
 void shared_by_two(pattern chosen, const settings& how) {
   std::vector<bench::contender> contenders;
   const auto add = [&](const char* name, auto take, auto put) {
@@ -265,9 +270,12 @@ void shared_by_two(pattern chosen, const settings& how) {
         other.name, [other] { return other.allocate(block_bytes); },
         [other](void* data) { other.free(data); });
   }
+  add(
+      "a bare free list for each thread, not shared", [] { return list_of_thread().take(); },
+      [](void* data) { list_of_thread().put(data); });
   const std::string title = std::string("One shared pool, two threads, ns per pair of both, ") +
                             names[static_cast<std::size_t>(chosen)];
-  bench::print(title.c_str(), bench::measure(contenders, how.rounds), "ns", 1);
+  bench::print(title.c_str(), bench::measure(contenders, how.rounds, bench::clock::wall), "ns", 1);
   bench::checksum += shared->statistics().exchanges;
 }
 
@@ -275,8 +283,8 @@ void shared_by_two(pattern chosen, const settings& how) {
 
 int main(int argument_count, char** arguments) {
   const bool is_smoke = bench::is_smoke(argument_count, arguments);
-  const settings alone{.rounds = is_smoke ? 1 : 15, .operations = (is_smoke ? 1U : 300U) * batch};
-  const settings both{.rounds = is_smoke ? 1 : 11, .operations = (is_smoke ? 2U : 1500U) * batch};
+  const settings alone{.rounds = is_smoke ? 1 : 31, .operations = (is_smoke ? 1U : 150U) * batch};
+  const settings both{.rounds = is_smoke ? 1 : 31, .operations = (is_smoke ? 2U : 400U) * batch};
   for (const pattern chosen : {pattern::pairs, pattern::in_order, pattern::random})
     one_thread(chosen, alone);
   for (const pattern chosen : {pattern::pairs, pattern::random})

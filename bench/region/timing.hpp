@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
@@ -9,6 +8,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <time.h>
 
 /// Interleaved timing: every contender runs once per round, so that a change of the machine's speed
 /// meets all of them. Reported is the median over the rounds, or the best for what noise only
@@ -27,19 +28,30 @@ struct figure {
   double best_ns;
 };
 
-inline double nanoseconds(const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
+/// What a round's time is: of the calling thread's processor, which other programs hardly change,
+/// or, where several threads work, of the wall.
+enum class clock : clockid_t { processor = CLOCK_THREAD_CPUTIME_ID, wall = CLOCK_MONOTONIC };
+
+inline double now_ns(clock chosen) {
+  timespec now{};
+  clock_gettime(static_cast<clockid_t>(chosen), &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
+
+inline double nanoseconds(const std::function<void()>& run, clock chosen = clock::processor) {
+  const double start = now_ns(chosen);
   run();
-  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
+  return now_ns(chosen) - start;
 }
 
 /// Nanoseconds per operation of each contender.
-inline std::vector<figure> measure(const std::vector<contender>& contenders, int rounds) {
+inline std::vector<figure> measure(const std::vector<contender>& contenders, int rounds,
+                                   clock of = clock::processor) {
   std::vector<std::vector<double>> times(contenders.size());
   for (int round = 0; round < rounds + 1; ++round) {
     for (std::size_t index = 0; index < contenders.size(); ++index) {
       const contender& chosen = contenders[index];
-      const double time = nanoseconds(chosen.run) / static_cast<double>(chosen.operations);
+      const double time = nanoseconds(chosen.run, of) / static_cast<double>(chosen.operations);
       if (round > 0) times[index].push_back(time);  // the first one warms up
     }
   }
