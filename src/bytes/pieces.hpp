@@ -2,8 +2,8 @@
 
 /// Blocks of 64 bytes made of narrower vectors, for instruction sets without masked loads.
 ///
-/// Included after the target has been set, and after `engine.hpp`.
-#include "bytes/engine.hpp"
+/// Included after the target has been set, and after `blocks.hpp`.
+#include "bytes/blocks.hpp"
 
 namespace acre::bytes::detail {
 
@@ -53,7 +53,8 @@ struct pieces {
   }
 
   /// Four at a time, written before it is known how many there are: one branch for most blocks.
-  static void emit(std::uint32_t* out, std::uint32_t base, mask bits) noexcept {
+  static std::uint32_t* emit(std::uint32_t* out, std::uint32_t base, mask bits) noexcept {
+    std::uint32_t* const end = out + __builtin_popcountll(bits);
     while (bits != 0) {
       for (unsigned index = 0; index < 4; ++index) {
         const int number = bits == 0 ? 64 : __builtin_ctzll(bits);
@@ -62,6 +63,15 @@ struct pieces {
       }
       out += 4;
     }
+    return end;
+  }
+
+  static std::uint32_t* emit_few(std::uint32_t* out, std::uint32_t base, mask a, mask b, mask c,
+                                 mask d) noexcept {
+    out = emit(out, base, a);
+    out = emit(out, base + 64, b);
+    out = emit(out, base + 128, c);
+    return emit(out, base + 192, d);
   }
 
  private:

@@ -45,22 +45,49 @@ struct avx512_ops {
                                    _mm512_maskz_loadu_epi8(low(count), b));
   }
 
-  /// The numbers of the set bits, 16 at a time.
-  static void emit(std::uint32_t* out, std::uint32_t base, mask bits) noexcept {
-    alignas(64) static constexpr byte_type numbers[64] = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
-    __m512i set = _mm512_maskz_compress_epi8(bits, load(numbers));
+  static std::uint32_t* emit(std::uint32_t* out, std::uint32_t base, mask bits) noexcept {
+    __m512i set = numbers_of(0, bits);
     const __m512i from = _mm512_set1_epi32(static_cast<int>(base));
-    auto left = __builtin_popcountll(bits);
+    std::uint32_t* const end = out + __builtin_popcountll(bits);
     do {
-      const __m512i wide = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(set));
-      _mm512_storeu_si512(out, _mm512_add_epi32(wide, from));
+      write_16(out, set, from);
       set = _mm512_alignr_epi32(_mm512_setzero_si512(), set, 4);
       out += 16;
-      left -= 16;
-    } while (left > 0);
+    } while (out < end);
+    return end;
+  }
+
+  [[gnu::always_inline]] static std::uint32_t* emit_few(std::uint32_t* out, std::uint32_t base,
+                                                        mask a, mask b, mask c, mask d) noexcept {
+    const __m512i from = _mm512_set1_epi32(static_cast<int>(base));
+    write_16(out, numbers_of(0, a), from);
+    out += __builtin_popcountll(a);
+    write_16(out, numbers_of(1, b), from);
+    out += __builtin_popcountll(b);
+    write_16(out, numbers_of(2, c), from);
+    out += __builtin_popcountll(c);
+    write_16(out, numbers_of(3, d), from);
+    return out + __builtin_popcountll(d);
+  }
+
+ private:
+  alignas(64) static constexpr std::array<byte_type, 256> numbers = [] {
+    std::array<byte_type, 256> each{};
+    for (unsigned number = 0; number < 256; ++number)
+      each[number] = static_cast<byte_type>(number);
+    return each;
+  }();
+  /// The numbers of the set bits of block 0 to 3 in a group, as bytes side by side.
+  static __m512i numbers_of(unsigned block, mask bits) noexcept {
+    // Into a register that was cleared just before: the form that clears it itself waits for the
+    // register's last value on Zen 4.
+    __m512i set = _mm512_setzero_si512();
+    __asm__("" : "+v"(set));
+    return _mm512_mask_compress_epi8(set, bits, load(numbers.data() + std::size_t{block} * 64));
+  }
+  static void write_16(std::uint32_t* out, __m512i set, __m512i from) noexcept {
+    const __m512i wide = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(set));
+    _mm512_storeu_si512(out, _mm512_add_epi32(wide, from));
   }
 };
 

@@ -61,13 +61,14 @@ struct search_state {
   std::size_t start = 0;  ///< where the search began; its costs are measured against the way made
   std::size_t work = 0;   ///< what false candidates have cost, about a quarter nanosecond each
   search_mode mode = search_mode::dense;
+  bool looks_deep = false;  ///< of short needles: four probes let too much through, six do not
   linear_plan own_linear;  ///< made when it is needed and the plan has none
   const linear_plan* linear = nullptr;
 };
 
 /// Matches found in one go: offsets from `base`.
 struct match_batch {
-  static constexpr std::size_t capacity = 512;
+  static constexpr std::size_t capacity = 1024;
   std::size_t base = 0;
   std::size_t count = 0;
   /// The room beyond `capacity` is for the vector store that writes more than it found.
