@@ -12,9 +12,9 @@
 ///
 ///     vector splat(byte_type)                             64 copies, or fewer used repeatedly
 ///     mask equal(const byte_type*, vector)                64 bytes against the vector
-///     mask equal_head(const byte_type*, unsigned count, vector)    count < 64 bytes
+///     mask equal_head(const byte_type*, unsigned count, vector)    1 to 64 bytes
 ///     mask differ(const byte_type*, const byte_type*)     64 bytes against 64 bytes
-///     mask differ_head(const byte_type*, const byte_type*, unsigned count)    count < 64
+///     mask differ_head(const byte_type*, const byte_type*, unsigned count)    1 to 64 bytes
 ///     uint32_t* emit(uint32_t* out, uint32_t base, mask)  base + each set bit, lowest first; may
 ///                                                         write 64 entries whatever the mask;
 ///                                                         returns the end of those that count
@@ -45,7 +45,7 @@ struct blocks {
   }
 
   static mask equal(const byte_type* at, unsigned count, vector value) noexcept {
-    return count == 64 ? Ops::equal(at, value) : Ops::equal_head(at, count, value);
+    return Ops::equal_head(at, count, value);
   }
 
   /// Returns: how many bytes agree from the start.
@@ -74,6 +74,12 @@ struct blocks {
     return common_bytes(a, b, size_bytes) == size_bytes;
   }
 
+  /// The same for 1 to 64 bytes.
+  static bool is_equal_short(const byte_type* a, const byte_type* b,
+                             std::size_t size_bytes) noexcept {
+    return Ops::differ_head(a, b, static_cast<unsigned>(size_bytes)) == 0;
+  }
+
   // --- Needles of up to 64 bytes: every candidate is settled within its block. ---
 
   /// Leaves of `bits` those positions from `at` where the whole needle is.
@@ -83,7 +89,7 @@ struct blocks {
     if (ones(bits) > few) return confirm_many(at, count, needle, needle_bytes, period, bits);
     mask confirmed = 0;
     for (; bits != 0; bits &= bits - 1) {
-      if (is_equal(at + lowest(bits), needle, needle_bytes)) confirmed |= bits & (~bits + 1);
+      if (is_equal_short(at + lowest(bits), needle, needle_bytes)) confirmed |= bits & (~bits + 1);
     }
     return confirmed;
   }
@@ -106,6 +112,18 @@ struct blocks {
     for (; index < needle_bytes && bits != 0; ++index)
       bits &= equal(at + index, count, Ops::splat(needle[index]));
     return bits;
+  }
+
+  /// Where a short needle begins among 1 to 64 positions.
+  static mask matches_of(const byte_type* haystack, unsigned positions, const byte_type* needle,
+                         std::size_t needle_bytes) noexcept {
+    mask bits = equal(haystack, positions, Ops::splat(needle[0]));
+    if (needle_bytes == 1 || bits == 0) return bits;
+    const std::size_t last = needle_bytes - 1;
+    bits &= equal(haystack + last, positions, Ops::splat(needle[last]));
+    if (needle_bytes == 2 || bits == 0) return bits;
+    std::size_t period = 0;
+    return confirm(haystack, positions, needle, needle_bytes, period, bits);
   }
 
   /// The smallest period of a short needle: the smallest shift at which all that overlaps is equal.
@@ -158,27 +176,6 @@ struct blocks {
     return rest == 0 ? whole.low : whole.low & part.ahead(periods * period).low;
   }
 
-  struct probes {
-    static constexpr unsigned all = 8;
-    std::size_t offset[all];
-    vector value[all];
-    explicit probes(const needle_plan& plan) noexcept {
-      for (unsigned index = 0; index < all; ++index) {
-        offset[index] = plan.probes[index].offset;
-        value[index] = Ops::splat(plan.probes[index].value);
-      }
-    }
-    /// Two probes, from `first`, at 64 positions.
-    [[nodiscard, gnu::always_inline]] mask two(unsigned first, const byte_type* at) const noexcept {
-      return Ops::equal(at + offset[first], value[first]) &
-             Ops::equal(at + offset[first + 1], value[first + 1]);
-    }
-    [[nodiscard]] mask two(unsigned first, const byte_type* at, unsigned count) const noexcept {
-      return equal(at + offset[first], count, value[first]) &
-             equal(at + offset[first + 1], count, value[first + 1]);
-    }
-  };
-
   /// Four blocks: 256 positions. Written out, since compilers keep an array of masks in memory.
   struct group {
     static constexpr std::size_t positions = 256;
@@ -199,12 +196,62 @@ struct blocks {
       if (c != 0) return 128 + highest(c);
       return b != 0 ? 64 + highest(b) : highest(a);
     }
-    [[gnu::always_inline]] void narrow(const byte_type* at, const probes& look,
-                                       unsigned stage) noexcept {
-      a &= look.two(stage, at);
-      b &= look.two(stage, at + 64);
-      c &= look.two(stage, at + 128);
-      d &= look.two(stage, at + 192);
+    [[gnu::always_inline]] group& operator&=(const group& other) noexcept {
+      a &= other.a;
+      b &= other.b;
+      c &= other.c;
+      d &= other.d;
+      return *this;
+    }
+  };
+
+  /// Two probes, in registers.
+  struct probe_pair {
+    std::size_t offset_a;
+    std::size_t offset_b;
+    vector a;
+    vector b;
+    probe_pair(const byte_type* needle, std::size_t first, std::size_t second) noexcept
+        : offset_a(first),
+          offset_b(second),
+          a(Ops::splat(needle[first])),
+          b(Ops::splat(needle[second])) {}
+    [[nodiscard, gnu::always_inline]] mask one(const byte_type* at) const noexcept {
+      return Ops::equal(at + offset_a, a);
+    }
+    [[nodiscard, gnu::always_inline]] mask both(const byte_type* at) const noexcept {
+      return Ops::equal(at + offset_a, a) & Ops::equal(at + offset_b, b);
+    }
+    [[nodiscard, gnu::always_inline]] group at_group(const byte_type* at) const noexcept {
+      return {both(at), both(at + 64), both(at + 128), both(at + 192)};
+    }
+    [[nodiscard]] mask both(const byte_type* at, unsigned count) const noexcept {
+      return equal(at + offset_a, count, a) & equal(at + offset_b, count, b);
+    }
+  };
+
+  struct probes {
+    static constexpr unsigned all = 8;
+    std::size_t offset[all];
+    vector value[all];
+    explicit probes(const needle_plan& plan) noexcept {
+      for (unsigned index = 0; index < all; ++index) {
+        offset[index] = plan.probes[index].offset;
+        value[index] = Ops::splat(plan.probes[index].value);
+      }
+    }
+    /// Two probes, from `first`, at 64 positions.
+    [[nodiscard, gnu::always_inline]] mask two(unsigned first, const byte_type* at) const noexcept {
+      return Ops::equal(at + offset[first], value[first]) &
+             Ops::equal(at + offset[first + 1], value[first + 1]);
+    }
+    [[nodiscard, gnu::always_inline]] group two_at_group(unsigned first,
+                                                         const byte_type* at) const noexcept {
+      return {two(first, at), two(first, at + 64), two(first, at + 128), two(first, at + 192)};
+    }
+    [[nodiscard]] mask two(unsigned first, const byte_type* at, unsigned count) const noexcept {
+      return equal(at + offset[first], count, value[first]) &
+             equal(at + offset[first + 1], count, value[first + 1]);
     }
   };
 
@@ -213,13 +260,12 @@ struct blocks {
   /// fewer, a branch that nothing can predict would cost more than the loads.
   [[gnu::always_inline]] static group candidates(const byte_type* at, std::size_t needle_bytes,
                                                  const probes& look) noexcept {
-    group found{look.two(0, at), look.two(0, at + 64), look.two(0, at + 128),
-                look.two(0, at + 192)};
+    group found = look.two_at_group(0, at);
     if (found.is_empty() || needle_bytes == 2) return found;
-    found.narrow(at, look, 2);
+    found &= look.two_at_group(2, at);
     if (needle_bytes <= 4) return found;
-    found.narrow(at, look, 4);
-    if (!found.is_empty() && needle_bytes > 6) found.narrow(at, look, 6);
+    found &= look.two_at_group(4, at);
+    if (!found.is_empty() && needle_bytes > 6) found &= look.two_at_group(6, at);
     return found;
   }
 

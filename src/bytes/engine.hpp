@@ -14,6 +14,7 @@ struct engine : blocks<Ops> {
   using base = blocks<Ops>;
   using typename base::group;
   using typename base::last_block;
+  using typename base::probe_pair;
   using typename base::probes;
   using base::candidates;
   using base::common_bytes;
@@ -300,31 +301,86 @@ struct engine : blocks<Ops> {
     const std::size_t to = haystack_bytes - needle_bytes + 1;
     if (needle_bytes <= short_needle_max) {
       // Often there are no more positions than these, or there is a match among them.
-      std::size_t period = 0;
       const unsigned count = to < 64 ? static_cast<unsigned>(to) : 64U;
-      mask bits = equal(haystack, count, Ops::splat(needle[0])) &
-                  equal(haystack + needle_bytes - 1, count, Ops::splat(needle[needle_bytes - 1]));
-      if (bits != 0 && needle_bytes > 2)
-        bits = confirm(haystack, count, needle, needle_bytes, period, bits);
+      const mask bits = base::matches_of(haystack, count, needle, needle_bytes);
       if (bits != 0) return lowest(bits);
-      if (to <= 64) return nowhere;
-    } else if (needle[0] == haystack[0] && is_equal(haystack, needle, needle_bytes)) {
-      return 0;
+      return to <= 64 ? nowhere : find_onward(haystack, to, needle, needle_bytes);
     }
-    return find_planned(haystack, haystack_bytes, needle, needle_bytes);
+    if (needle[0] == haystack[0] && is_equal(haystack, needle, needle_bytes)) return 0;
+    return find_long(haystack, haystack_bytes, needle, needle_bytes);
   }
 
-  [[gnu::noinline]] static std::size_t find_planned(const byte_type* haystack,
-                                                    std::size_t haystack_bytes,
-                                                    const byte_type* needle,
+  /// From position 64 on, without a plan until rarer bytes of a short needle would pay.
+  ///
+  /// Requires: more than 64 positions.
+  [[gnu::noinline]] static std::size_t find_onward(const byte_type* haystack, std::size_t to,
+                                                   const byte_type* needle,
+                                                   std::size_t needle_bytes) noexcept {
+    constexpr std::size_t worth_planning = 2048;
+    const probe_pair ends(needle, 0, needle_bytes - 1);
+    const probe_pair inner(needle, needle_bytes / 3, needle_bytes * 2 / 3);
+    std::size_t busy = 0;
+    std::size_t at = 64;
+    // Positions looked at twice do no harm, and loads across lines cost twice as much.
+    if (to > worth_planning) at -= 64 - to_line(haystack);
+    for (; to - at >= group::positions; at += group::positions) {
+      group found = ends.at_group(haystack + at);
+      if (found.is_empty()) continue;
+      found &= inner.at_group(haystack + at);
+      if (!found.is_empty()) {
+        const std::size_t first = first_of_group(haystack + at, needle, needle_bytes, found);
+        if (first != nowhere) return at + first;
+      }
+      if (++busy > 4 + at / 1024 && to - at > worth_planning)
+        return find_planned(haystack, at + group::positions, to, needle, needle_bytes);
+    }
+    while (at < to) {
+      const last_block last(at, at + 64 < to ? at + 64 : to);
+      const byte_type* const here = haystack + last.at;
+      mask bits = ends.both(here) & last.wanted;
+      if (bits != 0) bits &= inner.both(here);
+      if (bits != 0) bits = confirm(here, needle, needle_bytes, bits);
+      if (bits != 0) return last.at + lowest(bits);
+      at = last.at + 64;
+    }
+    return nowhere;
+  }
+
+  /// Of 64 positions.
+  static mask confirm(const byte_type* at, const byte_type* needle, std::size_t needle_bytes,
+                      mask bits) noexcept {
+    std::size_t period = 0;
+    return needle_bytes <= 4 ? bits : confirm(at, 64, needle, needle_bytes, period, bits);
+  }
+
+  static std::size_t first_of_group(const byte_type* at, const byte_type* needle,
+                                    std::size_t needle_bytes, const group& found) noexcept {
+    std::size_t from = 0;
+    for (const mask candidates : {found.a, found.b, found.c, found.d}) {
+      if (candidates != 0) {
+        const mask bits = confirm(at + from, needle, needle_bytes, candidates);
+        if (bits != 0) return from + lowest(bits);
+      }
+      from += 64;
+    }
+    return nowhere;
+  }
+
+  [[gnu::noinline]] static std::size_t find_planned(const byte_type* haystack, std::size_t from,
+                                                    std::size_t to, const byte_type* needle,
                                                     std::size_t needle_bytes) noexcept {
     needle_plan plan;
-    if (needle_bytes <= short_needle_max) {
-      plan.data = needle;
-      plan.size_bytes = needle_bytes;
-      choose_probes(plan, haystack_bytes);
-      return first_short(plan, haystack, 64, haystack_bytes - needle_bytes + 1);
-    }
+    plan.data = needle;
+    plan.size_bytes = needle_bytes;
+    choose_probes(plan, to + needle_bytes);
+    return first_short(plan, haystack, from, to);
+  }
+
+  [[gnu::noinline]] static std::size_t find_long(const byte_type* haystack,
+                                                 std::size_t haystack_bytes,
+                                                 const byte_type* needle,
+                                                 std::size_t needle_bytes) noexcept {
+    needle_plan plan;
     make_plan(plan, needle, needle_bytes, haystack_bytes, false);
     search_state state;
     start_search(state, plan, haystack, haystack_bytes);
@@ -430,7 +486,7 @@ struct engine : blocks<Ops> {
   }
 
   static constexpr kernel_table table{
-      find, next, gather<Ops>::next_short, rfind, count, make_linear, base::period_of};
+      find,  next, gather<Ops>::find_few, gather<Ops>::next_short, rfind, count, make_linear, base::period_of};
 };
 
 }  // namespace acre::bytes::detail

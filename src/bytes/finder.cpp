@@ -16,8 +16,11 @@ struct prepared_needle {
 
   explicit prepared_needle(view needle)
       : bytes(detail::raw(needle), detail::raw(needle) + needle.size()) {
-    detail::make_plan(plan, bytes.data(), bytes.size(), detail::nowhere);
-    if (bytes.size() > detail::short_needle_max) {
+    detail::make_plan(plan, bytes.data(), bytes.size(), detail::nowhere, true);
+    if (bytes.empty()) return;
+    if (bytes.size() <= detail::short_needle_max) {
+      plan.period_bytes = detail::kernels().period_of(bytes.data(), bytes.size());
+    } else {
       detail::kernels().make_linear(linear, bytes.data(), bytes.size());
       plan.linear = &linear;
     }

@@ -18,44 +18,26 @@ struct gather : blocks<Ops> {
   using base = blocks<Ops>;
   using typename base::group;
   using typename base::last_block;
+  using typename base::probe_pair;
   using base::confirm;
-  using base::equal;
+  using base::is_equal_short;
   using base::lowest;
   using base::ones;
   using base::to_line;
   using vector = typename Ops::vector;
 
-  /// Two probes, in registers.
-  struct probe_pair {
-    std::size_t offset_a;
-    std::size_t offset_b;
-    vector a;
-    vector b;
-    probe_pair(const needle_plan& plan, unsigned first) noexcept
-        : offset_a(plan.probes[first].offset),
-          offset_b(plan.probes[first + 1].offset),
-          a(Ops::splat(plan.probes[first].value)),
-          b(Ops::splat(plan.probes[first + 1].value)) {}
-    [[nodiscard, gnu::always_inline]] mask one(const byte_type* at) const noexcept {
-      return Ops::equal(at + offset_a, a);
-    }
-    [[nodiscard, gnu::always_inline]] mask both(const byte_type* at) const noexcept {
-      return Ops::equal(at + offset_a, a) & Ops::equal(at + offset_b, b);
-    }
-    [[nodiscard]] mask both(const byte_type* at, unsigned count) const noexcept {
-      return equal(at + offset_a, count, a) & equal(at + offset_b, count, b);
-    }
-  };
-
-  /// The first `Probes` of the needle: 2, 3, 4 or 6.
+  /// The first `Probes` of the needle: 1, 2, 3, 4 or 6.
   template <unsigned Probes>
   struct filter {
     probe_pair first;
     probe_pair second;
     probe_pair third;
     explicit filter(const needle_plan& plan) noexcept
-        : first(plan, 0), second(plan, 2), third(plan, 4) {}
+        : first(pair(plan, 0)), second(pair(plan, 2)), third(pair(plan, 4)) {}
 
+    static probe_pair pair(const needle_plan& plan, unsigned index) noexcept {
+      return {plan.data, plan.probes[index].offset, plan.probes[index + 1].offset};
+    }
     [[nodiscard, gnu::always_inline]] mask rest(const byte_type* at) const noexcept {
       if constexpr (Probes == 3) return second.one(at);
       if constexpr (Probes == 6) return second.both(at) & third.both(at);
@@ -63,7 +45,9 @@ struct gather : blocks<Ops> {
     }
     /// Rare bytes rule out most groups at the first two probes.
     [[nodiscard, gnu::always_inline]] group candidates(const byte_type* at) const noexcept {
-      group found{first.both(at), first.both(at + 64), first.both(at + 128), first.both(at + 192)};
+      if constexpr (Probes == 1)
+        return {first.one(at), first.one(at + 64), first.one(at + 128), first.one(at + 192)};
+      group found = first.at_group(at);
       if constexpr (Probes > 2) {
         if (found.is_empty()) return found;
         found.a &= rest(at);
@@ -84,6 +68,21 @@ struct gather : blocks<Ops> {
     }
   };
 
+  /// All matches in a haystack of 1 to 64 positions.
+  static void find_few(const byte_type* haystack, unsigned positions, const byte_type* needle,
+                       std::size_t needle_bytes, match_batch& batch) noexcept {
+    mask bits = base::matches_of(haystack, positions, needle, needle_bytes);
+    batch.base = 0;
+    batch.count = 0;
+    while (bits != 0) {
+      const unsigned position = lowest(bits);
+      batch.offsets[batch.count++] = position;
+      const std::size_t past = position + needle_bytes;
+      if (past >= 64) return;
+      bits &= ~mask{0} << past;
+    }
+  }
+
   /// Offsets in a batch are 32 bits.
   static constexpr std::size_t batch_reach = std::size_t{1} << 31U;
   static constexpr std::size_t fullest_batch = match_batch::capacity - group::positions;
@@ -95,6 +94,7 @@ struct gather : blocks<Ops> {
     // The last block may begin before the position, yet offsets must not be negative.
     batch.base = state.position >= 64 ? state.position - 64 : 0;
     batch.count = 0;
+    if (plan.size_bytes == 1) return collect<1>(plan, state, batch, to);
     if (plan.size_bytes == 2) return collect<2>(plan, state, batch, to);
     if (plan.size_bytes == 3) return collect<3>(plan, state, batch, to);
     if (state.looks_deep) return collect<6>(plan, state, batch, to);
@@ -109,9 +109,8 @@ struct gather : blocks<Ops> {
     std::uint32_t* settled;  ///< the matches end here, and candidates begin
     std::uint32_t* end;
     std::uint32_t next;  ///< where a match may begin that shares no byte with those settled
-    bool overlaps;       ///< matches of the needle can share bytes
     bool is_exact;       ///< all bytes of the needle are probed
-    bool is_settled;     ///< every candidate is a match to be kept
+    bool is_settled;     ///< every candidate is a match, and none shares bytes with another
 
     collection(const needle_plan& needle, const search_state& state, match_batch& batch,
                unsigned probes) noexcept
@@ -121,9 +120,8 @@ struct gather : blocks<Ops> {
           settled(begin),
           end(begin),
           next(static_cast<std::uint32_t>(state.position - batch.base)),
-          overlaps(needle.period_bytes < needle.size_bytes),
           is_exact(needle.size_bytes <= probes),
-          is_settled(is_exact && !overlaps) {}
+          is_settled(is_exact && needle.period_bytes == needle.size_bytes) {}
 
     /// Keeps those of the candidates that `is_match` accepts and that share no byte.
     template <class IsMatch>
@@ -160,11 +158,7 @@ struct gather : blocks<Ops> {
           return ((load_8(at) ^ low) | (load_8(at + size - 8) ^ high)) == 0;
         });
       }
-      if (size == 64)
-        return keep_if([=](const byte_type* at) { return Ops::differ(at, needle) == 0; });
-      keep_if([=](const byte_type* at) {
-        return Ops::differ_head(at, needle, static_cast<unsigned>(size)) == 0;
-      });
+      keep_if([=](const byte_type* at) { return is_equal_short(at, needle, size); });
     }
 
     /// Takes the candidates of one block, and settles them at once if they are many.
@@ -177,7 +171,7 @@ struct gather : blocks<Ops> {
       if (settled != end) settle();
       if (!is_exact)
         bits = confirm(base + offset, count, plan.data, plan.size_bytes, plan.period_bytes, bits);
-      if (overlaps) bits = apart(offset, bits);
+      bits = apart(offset, bits);
       settled = end = Ops::emit(end, offset, bits);
     }
 
@@ -274,7 +268,7 @@ struct gather : blocks<Ops> {
                          at - state.position < candidates * rare;
     }
     const std::size_t next = batch.base + found.next;
-    state.position = found.overlaps && next > at ? next : at;
+    state.position = next > at ? next : at;
   }
 };
 

@@ -17,6 +17,9 @@ namespace acre::bytes::detail {
 /// Needles up to here are compared whole, at 64 positions at a time, if need be.
 inline constexpr std::size_t short_needle_max = 64;
 
+/// Searches for needles of up to this many bytes may probe all of them.
+inline constexpr std::size_t exact_bytes_max = 6;
+
 struct kernel_table {
   /// Requires: 2 <= needle <= haystack, in bytes.
   std::size_t (*find)(const byte_type* haystack, std::size_t haystack_bytes,
@@ -24,7 +27,10 @@ struct kernel_table {
   /// The next match from `state.position`, which is left alone. Requires: a needle of 2 bytes or
   /// more.
   std::size_t (*next)(const needle_plan& plan, search_state& state) noexcept;
-  /// Matches of a needle of 2 to `short_needle_max` bytes; moves `state.position` on.
+  /// All matches of a needle of 1 to `short_needle_max` bytes in a haystack of 1 to 64 positions.
+  void (*find_few)(const byte_type* haystack, unsigned positions, const byte_type* needle,
+                   std::size_t needle_bytes, match_batch& batch) noexcept;
+  /// Matches of a needle of 1 to `short_needle_max` bytes; moves `state.position` on.
   void (*next_short)(const needle_plan& plan, search_state& state, match_batch& batch) noexcept;
   std::size_t (*rfind)(const needle_plan& plan, const byte_type* haystack,
                        std::size_t haystack_bytes) noexcept;
@@ -40,6 +46,15 @@ extern const kernel_table* const sse2_kernels;
 extern const kernel_table* const avx2_kernels;
 extern const kernel_table* const avx512_kernels;
 extern const kernel_table* const neon_kernels;
+
+/// Requires: `needle` lives as long as the plan. `haystack_bytes` says how much effort pays;
+/// samples are made only if they do and are wanted.
+void make_plan(needle_plan& plan, const byte_type* needle, std::size_t size_bytes,
+               std::size_t haystack_bytes, bool wants_samples) noexcept;
+
+/// Requires: `plan` and `haystack` outlive the search.
+void start_search(search_state& state, const needle_plan& plan, const byte_type* haystack,
+                  std::size_t size_bytes) noexcept;
 
 /// Chooses up to eight probes among the first bytes of the needle, the rarest first.
 void choose_probes(needle_plan& plan, std::size_t haystack_bytes) noexcept;

@@ -24,6 +24,7 @@ struct pieces {
   }
 
   static mask equal_head(const byte_type* at, unsigned count, vector value) noexcept {
+    if (count == 64) return equal(at, value);
     if (count < width) return Part::same(load_few(at, count), value) & low(count);
     mask bits = 0;
     unsigned part = 0;
@@ -42,6 +43,7 @@ struct pieces {
   }
 
   static mask differ_head(const byte_type* a, const byte_type* b, unsigned count) noexcept {
+    if (count == 64) return differ(a, b);
     if (count < width) return ~Part::same(load_few(a, count), load_few(b, count)) & low(count);
     mask bits = 0;
     unsigned part = 0;
@@ -55,14 +57,14 @@ struct pieces {
   /// Four at a time, written before it is known how many there are: one branch for most blocks.
   static std::uint32_t* emit(std::uint32_t* out, std::uint32_t base, mask bits) noexcept {
     std::uint32_t* const end = out + __builtin_popcountll(bits);
-    while (bits != 0) {
+    do {
       for (unsigned index = 0; index < 4; ++index) {
         const int number = bits == 0 ? 64 : __builtin_ctzll(bits);
         out[index] = base + static_cast<std::uint32_t>(number);
         bits &= bits - 1;
       }
       out += 4;
-    }
+    } while (bits != 0);
     return end;
   }
 

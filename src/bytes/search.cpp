@@ -69,34 +69,28 @@ void rank_probes(needle_plan& plan, std::size_t haystack_bytes) noexcept {
   }
 }
 
-/// Matches of one byte, as many as the batch holds.
-void next_bytes(const needle_plan& plan, search_state& state, match_batch& batch) noexcept {
-  batch.base = state.position;
-  batch.count = 0;
-  while (state.position < state.size_bytes && batch.count < match_batch::capacity) {
-    const byte_type* const from = state.haystack + state.position;
-    const auto* found = static_cast<const byte_type*>(
-        std::memchr(from, plan.data[0], state.size_bytes - state.position));
-    if (found == nullptr) {
-      state.position = state.size_bytes;
-      return;
-    }
-    const auto at = static_cast<std::size_t>(found - state.haystack);
-    if (at - batch.base > UINT32_MAX) {
-      if (batch.count != 0) return;
-      batch.base = at;
-    }
-    batch.offsets[batch.count++] = static_cast<std::uint32_t>(at - batch.base);
-    state.position = at + 1;
-  }
-}
-
 void next_long(const needle_plan& plan, search_state& state, match_batch& batch) noexcept {
   const std::size_t found = kernels().next(plan, state);
   batch.count = found == nowhere ? 0 : 1;
   batch.base = found;
   batch.offsets[0] = 0;
   state.position = found == nowhere ? state.size_bytes : found + plan.size_bytes;
+}
+
+/// Whether `find_few` does: the needle is short and the haystack has at most 64 positions, or there
+/// is nothing to find.
+bool needs_no_plan(std::size_t haystack_bytes, std::size_t needle_bytes) noexcept {
+  return needle_bytes == 0 || needle_bytes > haystack_bytes ||
+         (needle_bytes <= short_needle_max && haystack_bytes - needle_bytes < 64);
+}
+
+/// All matches, when there is no need of a plan.
+void find_few(const byte_type* haystack, std::size_t haystack_bytes, const byte_type* needle,
+              std::size_t needle_bytes, match_batch& batch) noexcept {
+  batch.is_last = true;
+  if (needle_bytes == 0 || needle_bytes > haystack_bytes) return;
+  const auto positions = static_cast<unsigned>(haystack_bytes - needle_bytes + 1);
+  kernels().find_few(haystack, positions, needle, needle_bytes, batch);
 }
 
 }  // namespace
@@ -126,11 +120,11 @@ void make_plan(needle_plan& plan, const byte_type* needle, std::size_t size_byte
                std::size_t haystack_bytes, bool wants_samples) noexcept {
   plan.data = needle;
   plan.size_bytes = size_bytes;
-  if (size_bytes < 2) return;
+  if (size_bytes == 0) return;
   choose_probes(plan, haystack_bytes);
-  if (size_bytes <= short_needle_max) {
+  if (size_bytes <= exact_bytes_max) {
     plan.period_bytes = kernels().period_of(needle, size_bytes);
-  } else if (wants_samples &&
+  } else if (size_bytes > short_needle_max && wants_samples &&
              haystack_bytes / sampled_haystack_factor >= std::min(size_bytes, sampled_bytes_max)) {
     make_samples(plan);
   }
@@ -144,19 +138,34 @@ void start_search(search_state& state, const needle_plan& plan, const byte_type*
   state.linear = plan.linear;
 }
 
-bool next_matches(const needle_plan& plan, search_state& state, match_batch& batch) noexcept {
+void first_matches(needle_plan& plan, search_state& state, match_batch& batch,
+                   const byte_type* haystack, std::size_t haystack_bytes, const byte_type* needle,
+                   std::size_t needle_bytes) noexcept {
+  if (needs_no_plan(haystack_bytes, needle_bytes))
+    return find_few(haystack, haystack_bytes, needle, needle_bytes, batch);
+  make_plan(plan, needle, needle_bytes, haystack_bytes, true);
+  start_search(state, plan, haystack, haystack_bytes);
+  next_matches(plan, state, batch);
+}
+
+void first_matches(const needle_plan& plan, search_state& state, match_batch& batch,
+                   const byte_type* haystack, std::size_t haystack_bytes) noexcept {
+  if (needs_no_plan(haystack_bytes, plan.size_bytes))
+    return find_few(haystack, haystack_bytes, plan.data, plan.size_bytes, batch);
+  start_search(state, plan, haystack, haystack_bytes);
+  next_matches(plan, state, batch);
+}
+
+void next_matches(const needle_plan& plan, search_state& state, match_batch& batch) noexcept {
   batch.count = 0;
-  while (batch.count == 0) {
-    if (plan.size_bytes == 0 || state.size_bytes - state.position < plan.size_bytes) return false;
-    if (plan.size_bytes == 1) {
-      next_bytes(plan, state, batch);
-    } else if (plan.size_bytes <= short_needle_max) {
+  while (batch.count == 0 && !batch.is_last) {
+    if (plan.size_bytes <= short_needle_max) {
       kernels().next_short(plan, state, batch);
     } else {
       next_long(plan, state, batch);
     }
+    batch.is_last = state.size_bytes - state.position < plan.size_bytes;
   }
-  return true;
 }
 
 std::size_t find(const byte_type* haystack, std::size_t haystack_bytes, const byte_type* needle,
@@ -173,7 +182,8 @@ std::size_t find(const byte_type* haystack, std::size_t haystack_bytes, const by
 std::size_t find(const byte_type* haystack, std::size_t haystack_bytes,
                  const needle_plan& plan) noexcept {
   if (plan.size_bytes > haystack_bytes) return nowhere;
-  if (plan.size_bytes < 2) return find(haystack, haystack_bytes, plan.data, plan.size_bytes);
+  if (plan.size_bytes < 2 || needs_no_plan(haystack_bytes, plan.size_bytes))
+    return find(haystack, haystack_bytes, plan.data, plan.size_bytes);
   search_state state;
   start_search(state, plan, haystack, haystack_bytes);
   return kernels().next(plan, state);

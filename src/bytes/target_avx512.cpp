@@ -25,7 +25,7 @@ namespace {
 struct avx512_ops {
   using vector = __m512i;
 
-  static mask low(unsigned count) noexcept { return (mask{1} << count) - 1; }
+  static mask low(unsigned count) noexcept { return _bzhi_u64(~mask{0}, count); }
   static __m512i load(const byte_type* at) noexcept { return _mm512_loadu_si512(at); }
 
   static vector splat(byte_type value) noexcept {

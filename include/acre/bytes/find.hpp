@@ -91,9 +91,13 @@ class matches {
 
    private:
     friend class matches;
-    explicit iterator(matches* of) noexcept : of_(of) { refill(); }
+    explicit iterator(matches* of) noexcept : of_(of) { take(); }
     void refill() noexcept {
+      if (of_->batch_.is_last) return;
       of_->fill();
+      take();
+    }
+    void take() noexcept {
       base_ = of_->batch_.base;
       at_ = of_->batch_.offsets.data();
       end_ = at_ + of_->batch_.count;
@@ -118,16 +122,13 @@ class matches {
   friend matches find_all(Haystack&& haystack, Needle&& needle) noexcept;
 
   matches(view haystack, view needle) noexcept : plan_(&own_plan_) {
-    detail::make_plan(own_plan_, detail::raw(needle), needle.size(), haystack.size());
-    start(haystack);
+    detail::first_matches(own_plan_, state_, batch_, detail::raw(haystack), haystack.size(),
+                          detail::raw(needle), needle.size());
   }
   matches(view haystack, const detail::needle_plan& plan) noexcept : plan_(&plan) {
-    start(haystack);
+    detail::first_matches(plan, state_, batch_, detail::raw(haystack), haystack.size());
   }
 
-  void start(view haystack) noexcept {
-    detail::start_search(state_, *plan_, detail::raw(haystack), haystack.size());
-  }
   void fill() noexcept { detail::next_matches(*plan_, state_, batch_); }
 
   const detail::needle_plan* plan_;

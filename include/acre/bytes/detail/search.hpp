@@ -38,7 +38,7 @@ struct needle_plan {
   std::size_t size_bytes = 0;
   std::array<probe, 8> probes;  ///< the best first; needles of fewer bytes repeat some
   /// Of short needles; less than the size: matches can overlap. 0: found when it is needed, in a
-  /// plan that serves one search only.
+  /// plan that serves one search only, and of more than `exact_bytes_max` bytes.
   mutable std::size_t period_bytes = 0;
   const linear_plan* linear = nullptr;  ///< when made beforehand
   /// A set, by hash, of the 8-byte pieces of the needle's first `sample_bytes`; 0: not made.
@@ -71,19 +71,22 @@ struct match_batch {
   static constexpr std::size_t capacity = 1024;
   std::size_t base = 0;
   std::size_t count = 0;
+  bool is_last = false;  ///< there are no matches after these
   /// The room beyond `capacity` is for the vector store that writes more than it found.
   std::array<std::uint32_t, capacity + 80> offsets;
 };
 
-/// Requires: `needle` lives as long as the plan. `haystack_bytes` says how much effort pays;
-/// samples are made only if they do and are wanted.
-ACRE_API void make_plan(needle_plan& plan, const byte_type* needle, std::size_t size_bytes,
-                        std::size_t haystack_bytes, bool wants_samples = true) noexcept;
-/// Starts a search; `plan` and `haystack` must outlive it.
-ACRE_API void start_search(search_state& state, const needle_plan& plan, const byte_type* haystack,
-                           std::size_t size_bytes) noexcept;
-/// Finds matches that share no byte. Returns: false when there is none left.
-ACRE_API bool next_matches(const needle_plan& plan, search_state& state,
+/// Starts a search for all matches and finds the first of them. Makes the plan, if there is need of
+/// one; all that is given must outlive the search.
+ACRE_API void first_matches(needle_plan& plan, search_state& state, match_batch& batch,
+                            const byte_type* haystack, std::size_t haystack_bytes,
+                            const byte_type* needle, std::size_t needle_bytes) noexcept;
+/// The same with a plan made before.
+ACRE_API void first_matches(const needle_plan& plan, search_state& state, match_batch& batch,
+                            const byte_type* haystack, std::size_t haystack_bytes) noexcept;
+/// Finds matches that share no byte with one another or those before; none is left when the batch
+/// is empty.
+ACRE_API void next_matches(const needle_plan& plan, search_state& state,
                            match_batch& batch) noexcept;
 
 ACRE_API std::size_t find(const byte_type* haystack, std::size_t haystack_bytes,
