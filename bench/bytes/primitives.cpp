@@ -71,10 +71,9 @@ void rows_of(std::size_t size, bool is_smoke) {
       [&] {
         bool same = acre::bytes::equal(range(to), range(from));
         hide(same);
-        all_agree = all_agree && same;
       },
       [&] {
-        int same = std::memcmp(range(to).data(), from, range(from).size());
+        bool same = std::memcmp(range(to).data(), from, range(from).size()) == 0;
         hide(same);
       });
   row(
@@ -82,10 +81,19 @@ void rows_of(std::size_t size, bool is_smoke) {
       [&] {
         bool found = acre::bytes::find(range(from), 'z').has_value();
         hide(found);
-        all_agree = all_agree && !found;
       },
       [&] {
-        const void* found = std::memchr(range(from).data(), 'z', range(from).size());
+        bool found = std::memchr(range(from).data(), 'z', range(from).size()) != nullptr;
+        hide(found);
+      });
+  row(
+      "rfind byte / memrchr", size, bytes, is_smoke,
+      [&] {
+        bool found = acre::bytes::rfind(range(from), 'z').has_value();
+        hide(found);
+      },
+      [&] {
+        bool found = ::memrchr(range(from).data(), 'z', range(from).size()) != nullptr;
         hide(found);
       });
   row(
@@ -93,13 +101,17 @@ void rows_of(std::size_t size, bool is_smoke) {
       [&] {
         std::size_t found = acre::bytes::count(range(from), 'a');
         hide(found);
-        all_agree = all_agree && found == size;
       },
       [&] {
         const auto all = range(from);
         auto found = std::count(all.begin(), all.end(), 'a');
         hide(found);
       });
+  acre::bytes::fill(target, 'b');
+  acre::bytes::copy(target, source);
+  all_agree = all_agree && target == source && acre::bytes::equal(target, source) &&
+              !acre::bytes::find(source, 'z') && !acre::bytes::rfind(source, 'z') &&
+              acre::bytes::count(source, 'a') == size;
 }
 
 void streaming_row(std::size_t size, bool is_smoke) {

@@ -1,6 +1,6 @@
 /// Searches for all matches: acre-bytes-search [--smoke] [GROUP...]
 ///
-/// Groups: english random dna adversarial small sublinear. Each row is one haystack and needle; all
+/// Groups: english random dna adversarial worst small sublinear. Each row is one haystack and needle; all
 /// searches of a row run turn and turn about, and the fastest round of each counts, in GB/s of
 /// haystack. Needles are pieces of the haystack, taken at several places; the row shows the median
 /// and the slowest of them. After each match the search goes on behind it.
@@ -225,54 +225,134 @@ void small_rows(const settings& how) {
   }
 }
 
-/// The haystacks and needles on which searches are slow.
+std::string fibonacci_word(std::size_t size_bytes) {
+  std::string one = "a";
+  std::string two = "ab";
+  while (two.size() < size_bytes)
+    one = std::exchange(two, two + one);
+  return two.substr(0, size_bytes);
+}
+
+/// The word over a and b without three equal pieces in a row.
+std::string thue_morse_word(std::size_t size_bytes) {
+  std::string word(size_bytes, 'a');
+  for (std::size_t at = 0; at < size_bytes; ++at)
+    word[at] = __builtin_popcountll(at) % 2 == 0 ? 'a' : 'b';
+  return word;
+}
+
+/// The haystacks and needles of `bytes` on which searches are slow; `visit` takes a name, both, and
+/// the settings.
+template <class Visit>
+void hostile(std::size_t bytes, const Visit& visit) {
+  static const std::string a_only(mebibyte, 'a');
+  static const std::string ab = bytes_bench::repeated("ab", mebibyte);
+  static const std::string fibonacci = fibonacci_word(mebibyte);
+  static const std::string thue_morse = thue_morse_word(mebibyte);
+  static const std::string binary = bytes_bench::letters(mebibyte, "ab");
+  const auto a = [&](std::size_t count) { return std::string(count, 'a'); };
+  const auto with = [](std::string text, std::size_t at) {
+    text[at] = text[at] == 'a' ? 'b' : 'a';
+    return text;
+  };
+  visit("a^n / a^m", a_only, a(bytes));
+  visit("a^n / a^(m-1) b", a_only, a(bytes - 1) + "b");
+  visit("a^n / b a^(m-1)", a_only, "b" + a(bytes - 1));
+  visit("a^n / a.. b ..a", a_only, a(bytes / 2) + "b" + a(bytes - bytes / 2 - 1));
+  const std::string nearly = bytes_bench::repeated(a(bytes - 1) + "b", mebibyte);
+  visit("(a^(m-1) b)* / a^m", nearly, a(bytes));
+  visit("(a^m b)* / a^(m-1) c", bytes_bench::repeated(a(bytes) + "b", mebibyte),
+        a(bytes - 1) + "c");
+  visit("(a^m b)* / a^m", bytes_bench::repeated(a(bytes) + "b", mebibyte), a(bytes));
+  visit("(a^(m-1) b a^(m-1))* / a^(m/2) b a^(m/2)",
+        bytes_bench::repeated(a(bytes - 1) + "b" + a(bytes - 1), mebibyte),
+        a(bytes / 2) + "b" + a(bytes - bytes / 2 - 1));
+  visit("(ab)* / (ab)^k", ab, bytes_bench::repeated("ab", bytes));
+  visit("(ab)* / (ab)^k b", ab, bytes_bench::repeated("ab", bytes - 1) + "b");
+  visit("(ab)* / b (ab)^k", ab, "b" + bytes_bench::repeated("ba", bytes - 1));
+  visit("((ab)^k a c)* / (ab)^j",
+        bytes_bench::repeated(bytes_bench::repeated("ab", bytes - 1) + "c", mebibyte),
+        bytes_bench::repeated("ab", bytes));
+  for (const auto& [name, word] :
+       {std::pair<std::string_view, const std::string&>{"fibonacci", fibonacci},
+        {"thue-morse", thue_morse},
+        {"random ab", binary}}) {
+    const std::string piece = word.substr(5000, bytes);
+    const std::string of(name);
+    visit(of + " / piece", word, piece);
+    visit(of + " / piece, last wrong", word, with(piece, bytes - 1));
+    visit(of + " / piece, middle wrong", word, with(piece, bytes / 2));
+    visit(of + " / piece, first wrong", word, with(piece, 0));
+  }
+  // Every 17 bytes a candidate that fails at its end.
+  const std::string unit = std::string(16, 'a') + "b";
+  std::string off = bytes_bench::repeated(unit, bytes);
+  off.back() = 'c';
+  visit("(a^16 b)* / the same, last wrong", bytes_bench::repeated(unit, mebibyte), off);
+  off = bytes_bench::repeated("abcdefghijklmnopqrstuvwxyz", bytes);
+  off[bytes / 2] = '!';
+  visit("(a..z)* / the same, middle wrong",
+        bytes_bench::repeated("abcdefghijklmnopqrstuvwxyz", mebibyte), off);
+}
+
 void adversarial_rows(const settings& how) {
   print_head("adversarial");
-  const std::string a_only(mebibyte, 'a');
-  const std::string ab = bytes_bench::repeated("ab", mebibyte);
-  const std::string fibonacci = [] {
-    std::string one = "a";
-    std::string two = "ab";
-    while (two.size() < mebibyte)
-      one = std::exchange(two, two + one);
-    return two.substr(0, mebibyte);
-  }();
-  const std::string binary = bytes_bench::letters(mebibyte, "ab");
   for (const std::size_t bytes :
        {2UL,  3UL,  4UL,   8UL,   15UL,  16UL,   31UL,   33UL,   63UL,     64UL,     65UL,
         66UL, 80UL, 100UL, 128UL, 256UL, 1000UL, 1024UL, 4096UL, 10'000UL, 100'000UL}) {
-    const auto a = [&](std::size_t count) { return std::string(count, 'a'); };
-    given("a^n / a^m", a_only, a(bytes), how);
-    given("a^n / a^(m-1) b", a_only, a(bytes - 1) + "b", how);
-    given("a^n / b a^(m-1)", a_only, "b" + a(bytes - 1), how);
-    given("a^n / a.. b ..a", a_only, a(bytes / 2) + "b" + a(bytes - bytes / 2 - 1), how);
-    const std::string nearly = bytes_bench::repeated(a(bytes - 1) + "b", mebibyte);
-    given("(a^(m-1) b)* / a^m", nearly, a(bytes), how);
-    given("(a^m b)* / a^(m-1) c", bytes_bench::repeated(a(bytes) + "b", mebibyte),
-          a(bytes - 1) + "c", how);
-    given("(ab)* / (ab)^k b", ab, bytes_bench::repeated("ab", bytes - 1) + "b", how);
-    given("(ab)* / b (ab)^k", ab, "b" + bytes_bench::repeated("ba", bytes - 1), how);
-    given("((ab)^k a c)* / (ab)^j",
-          bytes_bench::repeated(bytes_bench::repeated("ab", bytes - 1) + "c", mebibyte),
-          bytes_bench::repeated("ab", bytes), how);
-    std::string off = fibonacci.substr(1000, bytes);
-    off.back() = off.back() == 'a' ? 'b' : 'a';
-    given("fibonacci / word, last wrong", fibonacci, off, how);
-    off = fibonacci.substr(1000, bytes);
-    off.front() = off.front() == 'a' ? 'b' : 'a';
-    given("fibonacci / word, first wrong", fibonacci, off, how);
-    off = binary.substr(5000, bytes);
-    off.back() = off.back() == 'a' ? 'b' : 'a';
-    given("random ab / piece, last wrong", binary, off, how);
-    // Every 17 bytes a candidate that fails at its end.
-    const std::string unit = std::string(16, 'a') + "b";
-    off = bytes_bench::repeated(unit, bytes);
-    off.back() = 'c';
-    given("(a^16 b)* / the same, last wrong", bytes_bench::repeated(unit, mebibyte), off, how);
-    off = bytes_bench::repeated("abcdefghijklmnopqrstuvwxyz", bytes);
-    off[bytes / 2] = '!';
-    given("(a..z)* / the same, middle wrong",
-          bytes_bench::repeated("abcdefghijklmnopqrstuvwxyz", mebibyte), off, how);
+    hostile(bytes, [&](std::string_view name, const std::string& haystack,
+                       const std::string& needle) { given(name, haystack, needle, how); });
+  }
+}
+
+/// The least speed over many sizes of needle for each hostile pair, ours and memmem's alone.
+struct least_speed {
+  std::string name;
+  std::array<double, 3> speed;
+  std::array<std::size_t, 3> needle_bytes;
+};
+
+void note_least(std::vector<least_speed>& all, std::string_view name, const std::string& haystack,
+                const std::string& needle) {
+  auto row = std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
+  if (row == all.end()) {
+    all.push_back({std::string(name), {1e9, 1e9, 1e9}, {}});
+    row = all.end() - 1;
+  }
+  for (std::size_t index = 0; index < 3; ++index) {
+    double best = 1e9;
+    for (int round = 0; round < 3; ++round)
+      best = std::min(best, time_of([&] { (void)searches[index](haystack, needle); }, 1));
+    const double speed = static_cast<double>(haystack.size()) / best / 1e9;
+    if (speed < row->speed[index]) {
+      row->speed[index] = speed;
+      row->needle_bytes[index] = needle.size();
+    }
+  }
+}
+
+void worst_rows(const settings& how) {
+  std::vector<std::size_t> sizes;
+  for (std::size_t bytes = 1; bytes <= (how.is_smoke ? 4U : 64U); ++bytes)
+    sizes.push_back(bytes);
+  for (std::size_t bytes = 65; bytes <= 100'000 && !how.is_smoke; bytes = bytes * 5 / 4)
+    sizes.push_back(bytes);
+  for (std::size_t bytes = 128; bytes <= 100'000 && !how.is_smoke; bytes *= 2)
+    sizes.push_back(bytes);
+  if (!how.is_smoke) sizes.push_back(100'000);
+  std::vector<least_speed> all;
+  for (const std::size_t bytes : sizes) {
+    hostile(bytes, [&](std::string_view name, const std::string& haystack,
+                       const std::string& needle) { note_least(all, name, haystack, needle); });
+  }
+  std::printf(
+      "\nworst of %zu needle sizes from 1 to %zu\n\n"
+      "| haystack / needle | find_all | at | find | at | memmem | at |\n|---|---|---|---|---|---|---|\n",
+      sizes.size(), sizes.back());
+  for (const least_speed& row : all) {
+    std::printf("| %s | %.2f | %zu | %.2f | %zu | %.2f | %zu |\n", row.name.c_str(), row.speed[0],
+                row.needle_bytes[0], row.speed[1], row.needle_bytes[1], row.speed[2],
+                row.needle_bytes[2]);
   }
 }
 
@@ -327,6 +407,8 @@ int main(int argc, char** argv) {
       small_rows(how);
     } else if (group == "sublinear") {
       sublinear_rows(how);
+    } else if (group == "worst") {
+      worst_rows(how);
     } else if (group == "adversarial") {
       adversarial_rows(how);
     } else {

@@ -27,8 +27,8 @@ copy_error detail::refusal(const char* operation, writable_view to, view from) n
   return {why, operation, to.size(), from.size()};
 }
 
-void detail::throw_refused(const copy_error& error) {
-  throw copy_refused(error);
+void detail::refuse(const char* operation, writable_view to, view from) {
+  throw copy_refused(refusal(operation, to, from));
 }
 
 }  // namespace acre::bytes

@@ -183,7 +183,7 @@ struct gather : blocks<Ops> {
       }
       if (plan.size_bytes == 2) {
         const mask chosen = every_second(bits);
-        if (chosen >> 63U != 0) next = offset + 65;
+        if (chosen != 0) next = offset + base::highest(chosen) + 2;
         return chosen;
       }
       mask chosen = 0;

@@ -1,9 +1,9 @@
 #include <acre/bytes/detail/search.hpp>
+#include <acre/bytes/detail/small.hpp>
 
 #include "bytes/dispatch.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace acre::bytes::detail {
 namespace {
@@ -173,10 +173,7 @@ std::size_t find(const byte_type* haystack, std::size_t haystack_bytes, const by
   if (needle_bytes == 0) return 0;
   if (needle_bytes > haystack_bytes) return nowhere;
   if (needle_bytes >= 2) return kernels().find(haystack, haystack_bytes, needle, needle_bytes);
-  const void* found = std::memchr(haystack, *needle, haystack_bytes);
-  return found == nullptr
-             ? nowhere
-             : static_cast<std::size_t>(static_cast<const byte_type*>(found) - haystack);
+  return find_byte(haystack, haystack_bytes, *needle).value_or(nowhere);
 }
 
 std::size_t find(const byte_type* haystack, std::size_t haystack_bytes,
@@ -204,10 +201,7 @@ std::size_t rfind(const byte_type* haystack, std::size_t haystack_bytes,
   if (plan.size_bytes > haystack_bytes) return nowhere;
   if (plan.size_bytes == 0) return haystack_bytes;
   if (plan.size_bytes >= 2) return kernels().rfind(plan, haystack, haystack_bytes);
-  const void* found = ::memrchr(haystack, *plan.data, haystack_bytes);
-  return found == nullptr
-             ? nowhere
-             : static_cast<std::size_t>(static_cast<const byte_type*>(found) - haystack);
+  return rfind_byte(haystack, haystack_bytes, *plan.data).value_or(nowhere);
 }
 
 std::size_t count(const byte_type* data, std::size_t size_bytes, byte_type value) noexcept {

@@ -53,7 +53,7 @@ copy_result try_copy_streaming(writable_view destination, view source) noexcept 
 
 void copy_streaming(writable_view destination, view source) {
   const copy_result done = try_copy_streaming(destination, source);
-  if (!done) detail::throw_refused(done.error());
+  if (!done) throw copy_refused(done.error());
 }
 
 }  // namespace acre::bytes

@@ -11,9 +11,9 @@
 namespace acre::bytes {
 
 /// Whether both have the same bytes. Different sizes are not equal, and not an error.
-[[nodiscard]] inline bool equal(view a, view b) noexcept {
+[[nodiscard, gnu::always_inline]] inline bool equal(view a, view b) noexcept {
   if (a.size() != b.size()) return false;
-  if (a.size() > detail::small_bytes_max) return std::memcmp(a.data(), b.data(), a.size()) == 0;
+  if (detail::is_large(a.size())) return std::memcmp(a.data(), b.data(), a.size()) == 0;
   return detail::equal_small(reinterpret_cast<const detail::byte_type*>(a.data()),
                              reinterpret_cast<const detail::byte_type*>(b.data()), a.size());
 }
@@ -23,7 +23,7 @@ namespace acre::bytes {
 [[nodiscard]] inline std::strong_ordering compare(view a, view b) noexcept {
   const std::size_t common = a.size() < b.size() ? a.size() : b.size();
   const int order =
-      common > detail::small_bytes_max
+      detail::is_large(common)
           ? std::memcmp(a.data(), b.data(), common)
           : detail::compare_small(reinterpret_cast<const detail::byte_type*>(a.data()),
                                   reinterpret_cast<const detail::byte_type*>(b.data()), common);

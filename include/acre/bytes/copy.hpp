@@ -61,7 +61,8 @@ inline constexpr bool sizes_may_agree =
     static_size<std::remove_cvref_t<From>> == std::dynamic_extent ||
     static_size<std::remove_cvref_t<To>> == static_size<std::remove_cvref_t<From>>;
 
-[[noreturn]] ACRE_API void throw_refused(const copy_error& error);
+/// Throws what is wrong with a copy. Out of line, so that a copy that is fine has no part in it.
+[[noreturn, gnu::cold]] ACRE_API void refuse(const char* operation, writable_view to, view from);
 
 /// Whether two ranges of the same size share bytes. By address: pointers into different objects
 /// cannot be compared.
@@ -79,20 +80,20 @@ inline bool may_copy(writable_view to, view from) noexcept {
 }
 
 inline void move_bytes(std::byte* to, const std::byte* from, std::size_t size_bytes) noexcept {
-  if (size_bytes <= small_bytes_max) {
+  if (is_large(size_bytes)) {
+    std::memmove(to, from, size_bytes);
+  } else {
     move_small(reinterpret_cast<byte_type*>(to), reinterpret_cast<const byte_type*>(from),
                size_bytes);
-  } else {
-    std::memmove(to, from, size_bytes);
   }
 }
 
 inline void copy_bytes(std::byte* to, const std::byte* from, std::size_t size_bytes) noexcept {
-  if (size_bytes <= small_bytes_max) {
+  if (is_large(size_bytes)) {
+    std::memcpy(to, from, size_bytes);
+  } else {
     move_small(reinterpret_cast<byte_type*>(to), reinterpret_cast<const byte_type*>(from),
                size_bytes);
-  } else {
-    std::memcpy(to, from, size_bytes);
   }
 }
 
@@ -117,7 +118,8 @@ void copy(Destination&& destination, Source&& source) {
                 "copy: destination and source have different sizes");
   const writable_view to(destination);
   const view from(source);
-  if (!detail::may_copy(to, from)) detail::throw_refused(detail::refusal("copy", to, from));
+  if (!detail::may_copy(to, from)) [[unlikely]]
+    detail::refuse("copy", to, from);
   detail::copy_bytes(to.data(), from.data(), from.size());
 }
 
@@ -140,7 +142,8 @@ void move(Destination&& destination, Source&& source) {
                 "move: destination and source have different sizes");
   const writable_view to(destination);
   const view from(source);
-  if (to.size() != from.size()) detail::throw_refused(detail::refusal("move", to, from));
+  if (to.size() != from.size()) [[unlikely]]
+    detail::refuse("move", to, from);
   detail::move_bytes(to.data(), from.data(), from.size());
 }
 

@@ -31,16 +31,18 @@ inline constexpr bool is_lasting =
 
 /// Returns: the position of the first byte that equals `value`, or nothing.
 template <byte_like Byte>
-[[nodiscard]] std::optional<std::size_t> find(view haystack, Byte value) noexcept {
-  return detail::found_at(detail::find_byte(detail::raw(haystack), haystack.size(),
-                                            static_cast<detail::byte_type>(value)));
+[[nodiscard, gnu::always_inline]] inline std::optional<std::size_t> find(view haystack,
+                                                                         Byte value) noexcept {
+  return detail::find_byte(detail::raw(haystack), haystack.size(),
+                           static_cast<detail::byte_type>(value));
 }
 
 /// Returns: the position of the last byte that equals `value`, or nothing.
 template <byte_like Byte>
-[[nodiscard]] std::optional<std::size_t> rfind(view haystack, Byte value) noexcept {
-  const auto byte = static_cast<detail::byte_type>(value);
-  return detail::found_at(detail::rfind(detail::raw(haystack), haystack.size(), &byte, 1));
+[[nodiscard, gnu::always_inline]] inline std::optional<std::size_t> rfind(view haystack,
+                                                                          Byte value) noexcept {
+  return detail::rfind_byte(detail::raw(haystack), haystack.size(),
+                            static_cast<detail::byte_type>(value));
 }
 
 /// Returns: the position of the first place where `needle` is, or nothing. An empty needle is at 0.

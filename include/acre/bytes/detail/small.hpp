@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -16,6 +17,12 @@
 namespace acre::bytes::detail {
 
 inline constexpr std::size_t small_bytes_max = 64;
+
+/// Whether the C library does it. Code is laid out so that this way has no jump: the other has time
+/// to spare.
+[[gnu::always_inline]] inline bool is_large(std::size_t size_bytes) noexcept {
+  return __builtin_expect_with_probability(size_bytes > small_bytes_max, true, 0.6) != 0;
+}
 
 template <class Word>
 Word load(const byte_type* from) noexcept {
@@ -31,6 +38,7 @@ void store(byte_type* to, Word value) noexcept {
 
 /// 16 bytes in one register, where the processor has such.
 using block_16 = byte_type __attribute__((vector_size(16)));
+using words_16 = std::uint64_t __attribute__((vector_size(16)));
 
 /// Moves `size_bytes`, from sizeof(Word) to twice that; all is loaded before anything is stored, so
 /// the ranges may overlap.
@@ -42,14 +50,22 @@ void move_ends(byte_type* to, const byte_type* from, std::size_t size_bytes) noe
   store(to + size_bytes - sizeof(Word), last);
 }
 
+/// The same for 33 to 64 bytes.
+inline void move_halves(byte_type* to, const byte_type* from, std::size_t size_bytes) noexcept {
+  const auto a = load<block_16>(from);
+  const auto b = load<block_16>(from + 16);
+  const auto c = load<block_16>(from + size_bytes - 32);
+  const auto d = load<block_16>(from + size_bytes - 16);
+  store(to, a);
+  store(to + 16, b);
+  store(to + size_bytes - 32, c);
+  store(to + size_bytes - 16, d);
+}
+
 /// Requires: `size_bytes` <= `small_bytes_max`. The ranges may overlap.
 inline void move_small(byte_type* to, const byte_type* from, std::size_t size_bytes) noexcept {
-  struct block_32 {
-    block_16 low;
-    block_16 high;
-  };
   if (size_bytes >= 16) {
-    if (size_bytes > 32) return move_ends<block_32>(to, from, size_bytes);
+    if (size_bytes > 32) return move_halves(to, from, size_bytes);
     return move_ends<block_16>(to, from, size_bytes);
   }
   if (size_bytes >= 8) return move_ends<std::uint64_t>(to, from, size_bytes);
@@ -68,12 +84,15 @@ void fill_ends(byte_type* to, std::uint64_t pattern, std::size_t size_bytes) noe
 /// Requires: `size_bytes` <= `small_bytes_max`.
 inline void fill_small(byte_type* to, byte_type value, std::size_t size_bytes) noexcept {
   const std::uint64_t pattern = value * 0x0101'0101'0101'0101ULL;
-  if (size_bytes >= 8) {
-    // Steps of 8 from the front; the last word ends with the range.
-    for (std::size_t at = 0; at + 8 < size_bytes; at += 8)
-      store(to + at, pattern);
-    return store(to + size_bytes - 8, pattern);
+  if (size_bytes >= 16) {
+    const words_16 block{pattern, pattern};
+    store(to, block);
+    store(to + size_bytes - 16, block);
+    if (size_bytes <= 32) return;
+    store(to + 16, block);
+    return store(to + size_bytes - 32, block);
   }
+  if (size_bytes >= 8) return fill_ends<std::uint64_t>(to, pattern, size_bytes);
   if (size_bytes >= 4) return fill_ends<std::uint32_t>(to, pattern, size_bytes);
   if (size_bytes >= 2) return fill_ends<std::uint16_t>(to, pattern, size_bytes);
   if (size_bytes == 1) *to = value;
@@ -87,14 +106,30 @@ bool equal_ends(const byte_type* a, const byte_type* b, std::size_t size_bytes) 
   return difference == 0;
 }
 
+/// The bits in which 16 bytes differ.
+inline words_16 difference_16(const byte_type* a, const byte_type* b) noexcept {
+  return load<words_16>(a) ^ load<words_16>(b);
+}
+
+inline bool is_zero(words_16 bits) noexcept {
+#if defined(__SSE2__)
+  const auto same = _mm_cmpeq_epi8(reinterpret_cast<__m128i>(bits), _mm_setzero_si128());
+  return _mm_movemask_epi8(same) == 0xffff;
+#else
+  return (bits[0] | bits[1]) == 0;
+#endif
+}
+
 /// Requires: `size_bytes` <= `small_bytes_max`.
 inline bool equal_small(const byte_type* a, const byte_type* b, std::size_t size_bytes) noexcept {
   if (size_bytes >= 16) {
-    std::size_t at = 0;
-    for (; at + 16 < size_bytes; at += 16) {
-      if (!equal_ends<std::uint64_t>(a + at, b + at, 16)) return false;
+    const std::size_t last = size_bytes - 16;
+    words_16 difference = difference_16(a, b) | difference_16(a + last, b + last);
+    if (size_bytes > 32) {
+      difference |= difference_16(a + 16, b + 16);
+      difference |= difference_16(a + last - 16, b + last - 16);
     }
-    return equal_ends<std::uint64_t>(a + size_bytes - 16, b + size_bytes - 16, 16);
+    return is_zero(difference);
   }
   if (size_bytes >= 8) return equal_ends<std::uint64_t>(a, b, size_bytes);
   if (size_bytes >= 4) return equal_ends<std::uint32_t>(a, b, size_bytes);
@@ -141,29 +176,76 @@ inline int compare_small(const byte_type* a, const byte_type* b, std::size_t siz
   return 0;
 }
 
-/// Returns: the position of the first `value`, or `nowhere`.
-inline std::size_t find_byte(const byte_type* data, std::size_t size_bytes,
-                             byte_type value) noexcept {
+/// What the C library found, as a position.
+inline std::optional<std::size_t> position_of(const void* found, const byte_type* data) noexcept {
+  if (found == nullptr) return std::nullopt;
+  return static_cast<std::size_t>(static_cast<const byte_type*>(found) - data);
+}
+
 #if defined(__SSE2__)
-  if (size_bytes >= 16 && size_bytes <= small_bytes_max) {
-    const __m128i wanted = _mm_set1_epi8(static_cast<char>(value));
-    const auto look = [&](std::size_t at) {
-      const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + at));
-      return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(here, wanted)));
-    };
-    const std::size_t last = size_bytes - 16;
-    for (std::size_t at = 0; at < last; at += 16) {
-      if (const std::uint32_t bits = look(at))
-        return at + static_cast<std::size_t>(std::countr_zero(bits));
-    }
-    const std::uint32_t bits = look(last);
-    return bits == 0 ? nowhere : last + static_cast<std::size_t>(std::countr_zero(bits));
+/// A bit for each of the 16 bytes that equals `value`.
+inline std::uint32_t equal_bits_16(const byte_type* at, __m128i value) noexcept {
+  const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(here, value)));
+}
+
+/// A bit for each of 16 to 64 bytes that equals `value`; four loads, which overlap.
+inline std::uint64_t equal_bits(const byte_type* data, std::size_t size_bytes,
+                                byte_type value) noexcept {
+  const __m128i wanted = _mm_set1_epi8(static_cast<char>(value));
+  const std::size_t last = size_bytes - 16;
+  std::uint64_t bits = equal_bits_16(data, wanted);
+  bits |= std::uint64_t{equal_bits_16(data + last, wanted)} << last;
+  if (size_bytes <= 32) return bits;
+  bits |= std::uint64_t{equal_bits_16(data + 16, wanted)} << 16U;
+  return bits | std::uint64_t{equal_bits_16(data + last - 16, wanted)} << (last - 16);
+}
+#endif
+
+/// The first of 0 to 64 bytes that equals `value`, or nothing.
+inline std::optional<std::size_t> find_byte_small(const byte_type* data, std::size_t size_bytes,
+                                                  byte_type value) noexcept {
+#if defined(__SSE2__)
+  if (size_bytes >= 16) {
+    const std::uint64_t bits = equal_bits(data, size_bytes, value);
+    if (bits == 0) return std::nullopt;
+    return static_cast<std::size_t>(std::countr_zero(bits));
   }
 #endif
-  if (size_bytes == 0) return nowhere;
-  const void* found = std::memchr(data, value, size_bytes);
-  return found == nullptr ? nowhere
-                          : static_cast<std::size_t>(static_cast<const byte_type*>(found) - data);
+  if (size_bytes == 0) return std::nullopt;
+  return position_of(std::memchr(data, value, size_bytes), data);
+}
+
+/// The last of them.
+inline std::optional<std::size_t> rfind_byte_small(const byte_type* data, std::size_t size_bytes,
+                                                   byte_type value) noexcept {
+#if defined(__SSE2__)
+  if (size_bytes >= 16) {
+    const std::uint64_t bits = equal_bits(data, size_bytes, value);
+    if (bits == 0) return std::nullopt;
+    return static_cast<std::size_t>(63 - std::countl_zero(bits));
+  }
+#endif
+  if (size_bytes == 0) return std::nullopt;
+  return position_of(::memrchr(data, value, size_bytes), data);
+}
+
+/// Returns: the position of the first `value`, or nothing. Inlined, as a call more would cost as
+/// much as a twentieth of the C library's search in 256 bytes.
+[[gnu::always_inline]] inline std::optional<std::size_t> find_byte(const byte_type* data,
+                                                                   std::size_t size_bytes,
+                                                                   byte_type value) noexcept {
+  if (is_large(size_bytes))
+    return position_of(std::memchr(data, value, size_bytes), data);
+  return find_byte_small(data, size_bytes, value);
+}
+
+/// Returns: the position of the last `value`, or nothing.
+[[gnu::always_inline]] inline std::optional<std::size_t> rfind_byte(const byte_type* data,
+                                                                    std::size_t size_bytes,
+                                                                    byte_type value) noexcept {
+  if (is_large(size_bytes)) return position_of(::memrchr(data, value, size_bytes), data);
+  return rfind_byte_small(data, size_bytes, value);
 }
 
 }  // namespace acre::bytes::detail
