@@ -230,6 +230,35 @@ struct blocks {
     }
   };
 
+  /// Where even one byte of the needle is seldom, one load a block decides instead of two. Asked
+  /// after each group without a candidate, it tries that now and then: the more seldom, the less it
+  /// helped.
+  class leaper {
+   public:
+    /// Returns: `at`, or a position further on; none of the groups between has `value` at `offset`.
+    [[gnu::always_inline]] std::size_t over(const byte_type* haystack, std::size_t at,
+                                            std::size_t to, std::size_t offset,
+                                            vector value) noexcept {
+      if (++quiet_groups_ < patience_) return at;
+      quiet_groups_ = 0;
+      const std::size_t start = at;
+      while (to - at >= group::positions && is_absent(haystack + at + offset, value))
+        at += group::positions;
+      const bool has_helped = at - start >= 16 * group::positions;
+      patience_ = has_helped ? patience_min : patience_ * 2;
+      return at;
+    }
+
+   private:
+    static constexpr std::size_t patience_min = 16;
+    [[gnu::always_inline]] static bool is_absent(const byte_type* at, vector value) noexcept {
+      return (Ops::equal(at, value) | Ops::equal(at + 64, value) | Ops::equal(at + 128, value) |
+              Ops::equal(at + 192, value)) == 0;
+    }
+    std::size_t quiet_groups_ = 0;
+    std::size_t patience_ = patience_min;
+  };
+
   struct probes {
     static constexpr unsigned all = 8;
     std::size_t offset[all];

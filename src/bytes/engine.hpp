@@ -14,6 +14,7 @@ struct engine : blocks<Ops> {
   using base = blocks<Ops>;
   using typename base::group;
   using typename base::last_block;
+  using typename base::leaper;
   using typename base::probe_pair;
   using typename base::probes;
   using base::candidates;
@@ -99,10 +100,11 @@ struct engine : blocks<Ops> {
       if (found != nowhere) return found;
       at += to_line(state.haystack + at, look);
     }
+    leaper leap;
     while (to - at >= 64) {
       const bool is_group = to - at >= group::positions;
       if (is_group && candidates(state.haystack + at, plan.size_bytes, look).is_empty()) {
-        at += group::positions;
+        at = leap.over(state.haystack, at + group::positions, to, look.offset[0], look.value[0]);
         continue;
       }
       const std::size_t stop = at + (is_group ? group::positions : 64);
@@ -323,16 +325,22 @@ struct engine : blocks<Ops> {
     std::size_t at = 64;
     // Positions looked at twice do no harm, and loads across lines cost twice as much.
     if (to > worth_planning) at -= 64 - to_line(haystack);
-    for (; to - at >= group::positions; at += group::positions) {
-      group found = ends.at_group(haystack + at);
-      if (found.is_empty()) continue;
-      found &= inner.at_group(haystack + at);
+    leaper leap;
+    while (to - at >= group::positions) {
+      const byte_type* const here = haystack + at;
+      group found = ends.at_group(here);
+      at += group::positions;
+      if (found.is_empty()) {
+        at = leap.over(haystack, at, to, ends.offset_a, ends.a);
+        continue;
+      }
+      found &= inner.at_group(here);
       if (!found.is_empty()) {
-        const std::size_t first = first_of_group(haystack + at, needle, needle_bytes, found);
-        if (first != nowhere) return at + first;
+        const std::size_t first = first_of_group(here, needle, needle_bytes, found);
+        if (first != nowhere) return at - group::positions + first;
       }
       if (++busy > 4 + at / 1024 && to - at > worth_planning)
-        return find_planned(haystack, at + group::positions, to, needle, needle_bytes);
+        return find_planned(haystack, at, to, needle, needle_bytes);
     }
     while (at < to) {
       const last_block last(at, at + 64 < to ? at + 64 : to);

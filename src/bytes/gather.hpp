@@ -18,6 +18,7 @@ struct gather : blocks<Ops> {
   using base = blocks<Ops>;
   using typename base::group;
   using typename base::last_block;
+  using typename base::leaper;
   using typename base::probe_pair;
   using base::confirm;
   using base::is_equal_short;
@@ -231,17 +232,22 @@ struct gather : blocks<Ops> {
       found.take(offset(at), 64, look.candidates(haystack + at, 64) & (~mask{0} >> (64 - skip)));
       at += skip;
     }
-    for (std::uint32_t* end = found.end; to - at >= group::positions && end <= full;
-         at += group::positions) {
-      const group bits = look.candidates(haystack + at);
-      if (bits.is_empty()) continue;
-      if (bits.is_sparse()) {
-        end = found.end = Ops::emit_few(end, offset(at), bits.a, bits.b, bits.c, bits.d);
+    leaper leap;
+    std::uint32_t* end = found.end;
+    while (to - at >= group::positions && end <= full) {
+      const std::size_t here = at;
+      const group bits = look.candidates(haystack + here);
+      at += group::positions;
+      if (bits.is_empty()) {
+        if constexpr (Probes > 1)
+          at = leap.over(haystack, at, to, look.first.offset_a, look.first.a);
+      } else if (bits.is_sparse()) {
+        end = found.end = Ops::emit_few(end, offset(here), bits.a, bits.b, bits.c, bits.d);
       } else {
-        found.take(offset(at), 64, bits.a);
-        found.take(offset(at + 64), 64, bits.b);
-        found.take(offset(at + 128), 64, bits.c);
-        found.take(offset(at + 192), 64, bits.d);
+        found.take(offset(here), 64, bits.a);
+        found.take(offset(here + 64), 64, bits.b);
+        found.take(offset(here + 128), 64, bits.c);
+        found.take(offset(here + 192), 64, bits.d);
         end = found.end;
       }
     }
