@@ -1,9 +1,9 @@
 /// Searches for all matches: acre-bytes-search [--smoke] [GROUP...]
 ///
-/// Groups: english random dna adversarial worst small sublinear. Each row is one haystack and needle; all
-/// searches of a row run turn and turn about, and the fastest round of each counts, in GB/s of
-/// haystack. Needles are pieces of the haystack, taken at several places; the row shows the median
-/// and the slowest of them. After each match the search goes on behind it.
+/// Groups: english random dna adversarial worst small sublinear. Each row is one haystack and
+/// needle; all searches of a row run turn and turn about, and the fastest round of each counts, in
+/// GB/s of haystack. Needles are pieces of the haystack, taken at several places; the row shows the
+/// median and the slowest of them. After each match the search goes on behind it.
 #include <acre/bytes/find.hpp>
 #include <acre/bytes/instruction_set.hpp>
 
@@ -314,7 +314,8 @@ struct least_speed {
 
 void note_least(std::vector<least_speed>& all, std::string_view name, const std::string& haystack,
                 const std::string& needle) {
-  auto row = std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
+  auto row =
+      std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
   if (row == all.end()) {
     all.push_back({std::string(name), {1e9, 1e9, 1e9}, {}});
     row = all.end() - 1;
@@ -347,7 +348,8 @@ void worst_rows(const settings& how) {
   }
   std::printf(
       "\nworst of %zu needle sizes from 1 to %zu\n\n"
-      "| haystack / needle | find_all | at | find | at | memmem | at |\n|---|---|---|---|---|---|---|\n",
+      "| haystack / needle | find_all | at | find | at | memmem | at "
+      "|\n|---|---|---|---|---|---|---|\n",
       sizes.size(), sizes.back());
   for (const least_speed& row : all) {
     std::printf("| %s | %.2f | %zu | %.2f | %zu | %.2f | %zu |\n", row.name.c_str(), row.speed[0],

@@ -269,6 +269,13 @@ struct blocks {
         value[index] = Ops::splat(plan.probes[index].value);
       }
     }
+    void replace(const needle_plan& plan, unsigned index, std::size_t by) noexcept {
+      offset[index] = by;
+      value[index] = Ops::splat(plan.data[by]);
+    }
+    [[nodiscard]] mask one(unsigned index, const byte_type* at, unsigned count) const noexcept {
+      return equal(at + offset[index], count, value[index]);
+    }
     /// Two probes, from `first`, at 64 positions.
     [[nodiscard, gnu::always_inline]] mask two(unsigned first, const byte_type* at) const noexcept {
       return Ops::equal(at + offset[first], value[first]) &
@@ -345,7 +352,6 @@ struct blocks {
           count(to >= 64 ? 64U : static_cast<unsigned>(to - from)),
           wanted(~mask{0} << (from - at)) {}
   };
-
 };
 
 }  // namespace acre::bytes::detail

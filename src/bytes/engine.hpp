@@ -12,11 +12,6 @@ namespace acre::bytes::detail {
 template <class Ops>
 struct engine : blocks<Ops> {
   using base = blocks<Ops>;
-  using typename base::group;
-  using typename base::last_block;
-  using typename base::leaper;
-  using typename base::probe_pair;
-  using typename base::probes;
   using base::candidates;
   using base::common_bytes;
   using base::common_bytes_soon;
@@ -28,6 +23,11 @@ struct engine : blocks<Ops> {
   using base::matches;
   using base::ones;
   using base::to_line;
+  using typename base::group;
+  using typename base::last_block;
+  using typename base::leaper;
+  using typename base::probe_pair;
+  using typename base::probes;
   using vector = typename Ops::vector;
 
   static std::size_t first_short(const needle_plan& plan, const byte_type* haystack,
@@ -78,25 +78,43 @@ struct engine : blocks<Ops> {
   /// Settles candidates, lowest first. Returns: the first match or `nowhere`; then the caller asks
   /// `is_too_much`.
   static std::size_t first_of(const needle_plan& plan, search_state& state, std::size_t at,
-                              mask bits) noexcept {
-    for (; bits != 0; bits &= bits - 1) {
+                              unsigned count, mask bits, probes& look) noexcept {
+    while (bits != 0) {
       const std::size_t position = at + lowest(bits);
-      const std::size_t same = common_bytes(state.haystack + position, plan.data, plan.size_bytes);
+      const byte_type* const here = state.haystack + position;
+      const std::size_t same = common_bytes(here, plan.data, plan.size_bytes);
       if (same == plan.size_bytes) return position;
       state.work += 16 + same / 16;
+      bits &= bits - 1;
+      if (state.work < worth_learning) continue;
+      look.replace(plan, 1, telling_offset(plan, here, same));
+      bits &= look.one(1, state.haystack + at, count);
     }
     return nowhere;
+  }
+
+  /// A few false candidates.
+  static constexpr std::size_t worth_learning = 64;
+
+  /// The offset of a byte that showed a candidate to be false, so that it makes a better probe than
+  /// those that let the candidate through: the last such, if it is near the needle's end, since the
+  /// first differs most often in a byte that differs everywhere in texts that repeat themselves.
+  static std::size_t telling_offset(const needle_plan& plan, const byte_type* candidate,
+                                    std::size_t first) noexcept {
+    const std::size_t tail = plan.size_bytes - 64;
+    const mask bits = Ops::differ(candidate + tail, plan.data + tail);
+    return bits != 0 ? tail + highest(bits) : first;
   }
 
   /// Looks at positions [from, to) with the probes. Returns: the first match or `nowhere`; if it
   /// gave up, the mode is linear and `state.position` is where to go on.
   static std::size_t first_dense(const needle_plan& plan, search_state& state, std::size_t from,
                                  std::size_t to) noexcept {
-    const probes look(plan);
+    probes look(plan);
     std::size_t at = from;
     if (to - at >= 2 * group::positions) {
       const mask left = candidates(state.haystack + at, 64, plan.size_bytes, look);
-      const std::size_t found = first_of(plan, state, at, left);
+      const std::size_t found = first_of(plan, state, at, 64, left, look);
       if (found != nowhere) return found;
       at += to_line(state.haystack + at, look);
     }
@@ -111,7 +129,7 @@ struct engine : blocks<Ops> {
       for (; at != stop; at += 64) {
         const mask left = candidates(state.haystack + at, 64, plan.size_bytes, look);
         if (left == 0) continue;
-        const std::size_t found = first_of(plan, state, at, left);
+        const std::size_t found = first_of(plan, state, at, 64, left, look);
         if (found != nowhere) return found;
         if (is_too_much(state, at)) return give_up(state, at + 64);
       }
@@ -119,7 +137,7 @@ struct engine : blocks<Ops> {
     if (at == to) return nowhere;
     const last_block last(at, to);
     const mask left = candidates(state.haystack + last.at, last.count, plan.size_bytes, look);
-    return first_of(plan, state, last.at, left & last.wanted);
+    return first_of(plan, state, last.at, last.count, left & last.wanted, look);
   }
 
   static std::size_t give_up(search_state& state, std::size_t position) noexcept {
@@ -493,8 +511,8 @@ struct engine : blocks<Ops> {
     return total;
   }
 
-  static constexpr kernel_table table{
-      find,  next, gather<Ops>::find_few, gather<Ops>::next_short, rfind, count, make_linear, base::period_of};
+  static constexpr kernel_table table{find,  next,  gather<Ops>::find_few, gather<Ops>::next_short,
+                                      rfind, count, make_linear,           base::period_of};
 };
 
 }  // namespace acre::bytes::detail

@@ -4,8 +4,8 @@
 ///
 /// Where many positions match, branches that nothing can predict would cost more than all else. So
 /// the loop over the haystack only writes down candidates, positions where a few probes agree, from
-/// masks and without a branch for each; afterwards, `settle` goes over the batch and keeps what is a
-/// match and shares no byte with the one before, again without a branch for each. Groups in which
+/// masks and without a branch for each; afterwards, `settle` goes over the batch and keeps what is
+/// a match and shares no byte with the one before, again without a branch for each. Groups in which
 /// every eighth position and more is a candidate are settled at once, by masks.
 ///
 /// Included after the target has been set, and after `blocks.hpp`.
@@ -16,15 +16,15 @@ namespace acre::bytes::detail {
 template <class Ops>
 struct gather : blocks<Ops> {
   using base = blocks<Ops>;
-  using typename base::group;
-  using typename base::last_block;
-  using typename base::leaper;
-  using typename base::probe_pair;
   using base::confirm;
   using base::is_equal_short;
   using base::lowest;
   using base::ones;
   using base::to_line;
+  using typename base::group;
+  using typename base::last_block;
+  using typename base::leaper;
+  using typename base::probe_pair;
   using vector = typename Ops::vector;
 
   /// The first `Probes` of the needle: 1, 2, 3, 4 or 6.

@@ -209,7 +209,8 @@ TEST_P(each_instruction_set, agrees_with_the_model_where_candidates_are_many) {
   }
 }
 
-/// Runs of the needle's only byte begin and end anywhere, so that matches share bytes across blocks.
+/// Runs of the needle's only byte begin and end anywhere, so that matches share bytes across
+/// blocks.
 TEST_P(each_instruction_set, chooses_matches_apart_in_runs) {
   random_source random(5);
   for (int round = 0; round < 60 && !HasFatalFailure(); ++round) {
@@ -239,8 +240,8 @@ TEST_P(each_instruction_set, agrees_with_the_model_on_hostile_texts) {
   std::string fibonacci = "ab";
   for (std::string before = "a"; fibonacci.size() < size;)
     before = std::exchange(fibonacci, fibonacci + before);
-  for (const std::size_t bytes :
-       {1U, 2U, 3U, 5U, 6U, 7U, 8U, 9U, 16U, 33U, 63U, 64U, 65U, 80U, 128U, 129U, 300U, 1000U, 4096U}) {
+  for (const std::size_t bytes : {1U, 2U, 3U, 5U, 6U, 7U, 8U, 9U, 16U, 33U, 63U, 64U, 65U, 80U,
+                                  128U, 129U, 300U, 1000U, 4096U}) {
     if (HasFatalFailure()) break;
     const std::string a(bytes, 'a');
     std::string b_last = a;

@@ -62,7 +62,7 @@ struct search_state {
   std::size_t work = 0;   ///< what false candidates have cost, about a quarter nanosecond each
   search_mode mode = search_mode::dense;
   bool looks_deep = false;  ///< of short needles: four probes let too much through, six do not
-  linear_plan own_linear;  ///< made when it is needed and the plan has none
+  linear_plan own_linear;   ///< made when it is needed and the plan has none
   const linear_plan* linear = nullptr;
 };
 

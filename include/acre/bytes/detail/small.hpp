@@ -235,8 +235,7 @@ inline std::optional<std::size_t> rfind_byte_small(const byte_type* data, std::s
 [[gnu::always_inline]] inline std::optional<std::size_t> find_byte(const byte_type* data,
                                                                    std::size_t size_bytes,
                                                                    byte_type value) noexcept {
-  if (is_large(size_bytes))
-    return position_of(std::memchr(data, value, size_bytes), data);
+  if (is_large(size_bytes)) return position_of(std::memchr(data, value, size_bytes), data);
   return find_byte_small(data, size_bytes, value);
 }
 
