@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -97,7 +98,7 @@ constexpr std::array<search, 5> searches{by_find_all, by_find, by_memmem, by_str
 using speeds = std::array<double, searches.size() + 2>;
 
 struct settings {
-  double seconds_a_row = 0.15;
+  double seconds_a_row = 0.6;
   bool is_smoke = false;
 };
 
@@ -128,8 +129,10 @@ speeds measure(const std::string& haystack, const std::string& needle, const set
   speeds best;
   best.fill(1e9);
   const std::size_t repeats = 1 + 20'000 / haystack.size();
-  const auto start = std::chrono::steady_clock::now();
-  for (int round = 0; round < 400 && (round < 2 || seconds(start) < how.seconds_a_row); ++round) {
+  // Processor time, so that other work on the machine costs no rounds.
+  const auto start = std::clock();
+  const auto spent = [&] { return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC; };
+  for (int round = 0; round < 400 && (round < 2 || spent() < how.seconds_a_row); ++round) {
     for (std::size_t index = 0; index + 1 < best.size(); ++index) {
       // What takes hundreds of milliseconds once need not run again.
       if (round > 0 && best[index] > how.seconds_a_row) continue;
@@ -209,18 +212,20 @@ void text_rows(std::string_view name, const std::string& haystack, const setting
 
 void small_rows(const settings& how) {
   print_head("small");
+  settings each = how;
+  each.seconds_a_row /= 4;
   const std::string english = bytes_bench::english(mebibyte);
   const std::string random = bytes_bench::random_bytes(mebibyte);
   for (const std::size_t size : {16U, 24U, 32U, 48U, 64U, 128U, 256U, 512U, 1024U, 4096U, 16384U}) {
     for (const std::size_t bytes : {2U, 4U, 8U, 16U, 64U, 256U}) {
       if (bytes > size) continue;
-      row("english " + std::to_string(size), english.substr(5000, size), bytes, how);
-      row("random " + std::to_string(size), random.substr(5000, size), bytes, how);
+      row("english " + std::to_string(size), english.substr(5000, size), bytes, each);
+      row("random " + std::to_string(size), random.substr(5000, size), bytes, each);
     }
     // No match: the usual case in small haystacks.
     for (const std::string& needle : {std::string("qz"), std::string("the quick brown!")}) {
       if (needle.size() > size) continue;
-      given("none in " + std::to_string(size), english.substr(5000, size), needle, how);
+      given("none in " + std::to_string(size), english.substr(5000, size), needle, each);
     }
   }
 }
@@ -297,11 +302,12 @@ void hostile(std::size_t bytes, const Visit& visit) {
 
 void adversarial_rows(const settings& how) {
   print_head("adversarial");
+  settings each = how;
+  each.seconds_a_row /= 20;
   for (const std::size_t bytes :
-       {2UL,  3UL,  4UL,   8UL,   15UL,  16UL,   31UL,   33UL,   63UL,     64UL,     65UL,
-        66UL, 80UL, 100UL, 128UL, 256UL, 1000UL, 1024UL, 4096UL, 10'000UL, 100'000UL}) {
+       {2UL, 16UL, 31UL, 64UL, 65UL, 256UL, 1000UL, 10'000UL, 100'000UL}) {
     hostile(bytes, [&](std::string_view name, const std::string& haystack,
-                       const std::string& needle) { given(name, haystack, needle, how); });
+                       const std::string& needle) { given(name, haystack, needle, each); });
   }
 }
 

@@ -11,7 +11,7 @@ import sys
 
 def wipes(lines):
     """Whether the instructions behind the call of use() write to the stack."""
-    calls = [index for index, line in enumerate(lines) if re.search(r"\b(call|jmp)\b", line)]
+    calls = [index for index, line in enumerate(lines) if re.search(r"\b(call|jmp)q?\b", line)]
     behind = lines[calls[0] + 1:]
     store = re.compile(r"\bv?mov\w*\s+(%[xyz]mm\d+|\$0x0),\s*-?\w*\(%r[sb]p")
     return any(store.search(line) or "memset" in line or "stos" in line for line in behind)

@@ -75,7 +75,7 @@ class finder;
 ///
 /// Ownership:     refers to haystack and needle, or to haystack and finder; they must outlive it.
 /// Thread-safety: one thread at a time.
-/// Cost:          linear in the worst case for the whole walk. Nothing is allocated; about 4 KiB.
+/// Cost:          linear in the worst case for the whole walk. Nothing is allocated; about 7 KiB.
 class matches {
  public:
   class iterator {
