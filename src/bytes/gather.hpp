@@ -5,8 +5,8 @@
 /// Where many positions match, branches that nothing can predict would cost more than all else. So
 /// the loop over the haystack only writes down candidates, positions where a few probes agree, from
 /// masks and without a branch for each; afterwards, `settle` goes over the batch and keeps what is
-/// a match and shares no byte with the one before, again without a branch for each. Groups in which
-/// every eighth position and more is a candidate are settled at once, by masks.
+/// a match and shares no byte with the one before, again without a branch for each. Where about
+/// every fourth position is a candidate, blocks are settled at once, by masks.
 ///
 /// Included after the target has been set, and after `blocks.hpp`.
 #include "bytes/blocks.hpp"
@@ -88,6 +88,7 @@ struct gather : blocks<Ops> {
   static constexpr std::size_t batch_reach = std::size_t{1} << 31U;
   static constexpr std::size_t fullest_batch = match_batch::capacity - group::positions;
 
+  /// What the table holds; see `kernel_table`.
   static void next_short(const needle_plan& plan, search_state& state,
                          match_batch& batch) noexcept {
     const std::size_t end = state.size_bytes - plan.size_bytes + 1;
