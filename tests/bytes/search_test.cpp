@@ -197,7 +197,7 @@ TEST_P(each_instruction_set, finds_at_every_alignment) {
 /// searches look at more of the needle.
 TEST_P(each_instruction_set, agrees_with_the_model_where_candidates_are_many) {
   random_source random(4);
-  for (int round = 0; round < 40 && !HasFatalFailure(); ++round) {
+  for (int round = 0; round < 12 && !HasFatalFailure(); ++round) {
     const std::string text = letters(random, 20'000 + random.below(60'000), 1 + random.below(4));
     const std::string_view haystack = haystacks_.at_back(text);
     for (const std::size_t bytes : {1U, 2U, 3U, 4U, 5U, 6U, 7U, 9U, 17U, 64U}) {
@@ -213,7 +213,7 @@ TEST_P(each_instruction_set, agrees_with_the_model_where_candidates_are_many) {
 /// blocks.
 TEST_P(each_instruction_set, chooses_matches_apart_in_runs) {
   random_source random(5);
-  for (int round = 0; round < 60 && !HasFatalFailure(); ++round) {
+  for (int round = 0; round < 30 && !HasFatalFailure(); ++round) {
     std::string text(1000 + random.below(3000), 'a');
     for (std::size_t breaks = random.below(30); breaks != 0; --breaks)
       text[random.below(text.size())] = 'b';
