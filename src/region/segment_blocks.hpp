@@ -4,8 +4,10 @@
 
 #include "region/segment_format.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 /// The blocks of a segment: slabs for small ones, runs of granules for large ones.
 ///
@@ -107,11 +109,15 @@ class blocks {
   [[nodiscard]] std::uint64_t take_slot(unsigned index, const publication& where) noexcept;
   [[nodiscard]] std::uint64_t take_large(std::uint64_t granules, const publication& where) noexcept;
   [[nodiscard]] bool add_slab(unsigned index) noexcept;
+  [[nodiscard]] static constexpr granule_link link_of(std::uint64_t granule) noexcept {
+    return static_cast<granule_link>(granule + 1);
+  }
   void open_record(std::uint64_t block, intent what, const publication& where) noexcept;
 
   void link_slab(std::uint64_t granule, class_list& list) noexcept;
   void unlink_slab(std::uint64_t granule, class_list& list) noexcept;
   void release_slab(std::uint64_t granule, const size_class& kind) noexcept;
+  void give_back_large(const place& where) noexcept;
 
   // Runs of granules.
   [[nodiscard]] std::optional<std::uint64_t> find_run(std::uint64_t granules) noexcept;
@@ -162,6 +168,99 @@ void blocks::for_each_live(Use use) const {
     }
     granule += state.span;
   }
+}
+
+// The paths of every small block, inline: the calls would cost as much as the work.
+
+inline std::optional<unsigned> blocks::class_for(std::size_t size_bytes,
+                                                 std::size_t alignment) noexcept {
+  if (size_bytes > class_bytes_max || alignment > class_bytes_max) return std::nullopt;
+  unsigned index = class_of(std::max({size_bytes, alignment, std::size_t{1}}));
+  if (alignment <= 16) return index;
+  // Slabs start at multiples of 4096, so a size that is a multiple of the alignment suffices.
+  while (index < class_count && classes[index].size_bytes % alignment != 0)
+    ++index;
+  if (index == class_count) return std::nullopt;
+  return index;
+}
+
+inline void blocks::open_record(std::uint64_t block, intent what,
+                                const publication& where) noexcept {
+  journal_record& opened = record();
+  opened.link = where.link;
+  opened.value = block + where.bias;
+  commit(opened.block, block | static_cast<std::uint64_t>(what));
+}
+
+inline std::uint64_t blocks::take_slot(unsigned index, const publication& where) noexcept {
+  class_list& list = head_->lists[index];
+  const std::uint64_t granule = list.first - 1;
+  segment::descriptor& slab = descriptors_[granule];
+  unsigned word = 0;
+  while (slab.free[word] == 0 && word < slab.free.size() - 1)
+    ++word;
+  const std::uint64_t free = slab.free[word];
+  const unsigned slot = 64 * word + static_cast<unsigned>(std::countr_zero(free));
+  const std::uint64_t block =
+      offset_of_granule(granule) + std::uint64_t{slot} * classes[index].size_bytes;
+  open_record(block, intent::take, where);
+  commit(slab.free[word], free & (free - 1));
+  if (--slab.free_count == 0) [[unlikely]]
+    unlink_slab(granule, list);
+  ++list.live;
+  return block;
+}
+
+inline void blocks::announce_give_back(std::uint64_t block, std::uint64_t link,
+                                       std::uint64_t value) noexcept {
+  open_record(block, intent::give_back, {.link = link, .bias = value - block});
+}
+
+inline void blocks::give_back(const place& where) noexcept {
+  if (where.state.kind == granule_kind::large) [[unlikely]]
+    return give_back_large(where);
+  segment::descriptor& slab = descriptors_[where.granule];
+  const size_class& kind = classes[where.state.size_class];
+  class_list& list = head_->lists[where.state.size_class];
+  std::uint64_t& word = slab.free[where.slot / 64];
+  commit(word, word | std::uint64_t{1} << (where.slot % 64));
+  --list.live;
+  const std::uint32_t free_count = ++slab.free_count;
+  if (free_count == 1) [[unlikely]]
+    link_slab(where.granule, list);
+  // The last slab of a class stays, or a program that takes and frees one block would make it anew
+  // each time.
+  if (free_count == kind.slots && (slab.next | slab.previous) != 0) [[unlikely]] {
+    unlink_slab(where.granule, list);
+    release_slab(where.granule, kind);
+  }
+}
+
+inline place blocks::find(std::uint64_t offset) const noexcept {
+  place found;
+  if (offset < places_.data_offset || offset % 16 != 0) return found;
+  const std::uint64_t at_granule = (offset - places_.data_offset) / granule_bytes;
+  if (at_granule >= head_->granules) return found;
+  found.granule = at_granule;
+  found.state = granule_state::of(descriptors_[at_granule].state);
+  if (found.state.kind == granule_kind::inner) {
+    if (found.state.span > at_granule) return found;
+    found.granule = at_granule - found.state.span;
+    found.state = granule_state::of(descriptors_[found.granule].state);
+  }
+  const std::uint64_t within = offset - offset_of_granule(found.granule);
+  if (found.state.kind == granule_kind::large && within == 0) {
+    found.found = place::finding::live;
+  } else if (found.state.kind == granule_kind::slab && found.state.size_class < class_count) {
+    const size_class& kind = classes[found.state.size_class];
+    if (within >= kind.granules * granule_bytes) return found;
+    found.slot = static_cast<unsigned>(within * kind.reciprocal >> 32U);
+    if (found.slot >= kind.slots || found.slot * kind.size_bytes != within) return found;
+    const std::uint64_t word = descriptors_[found.granule].free[found.slot / 64];
+    const bool is_free = (word >> (found.slot % 64) & 1U) != 0;
+    found.found = is_free ? place::finding::is_free : place::finding::live;
+  }
+  return found;
 }
 
 }  // namespace acre::region::segment

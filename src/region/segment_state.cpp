@@ -12,17 +12,15 @@
 
 namespace acre::region {
 
+constinit std::atomic<std::uint32_t> detail::own_process{0};
+
 namespace {
 
 /// At least so much more at each growth, in granules.
 constexpr std::uint64_t growth_granules_min = 64;
 
-/// This process's number, for the diagnosis of its death. Written at the first use and in children
-/// of fork; read at each lock.
-constinit std::atomic<std::uint32_t> own_process{0};
-
 void note_own_process() noexcept {
-  own_process.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
+  detail::own_process.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
 }
 
 void watch_forks() noexcept {
@@ -50,31 +48,15 @@ shared_segment::state::~state() {
 
 // --- the lock ----------------------------------------------------------------------------------
 
-result<void> shared_segment::state::enter() noexcept {
-  segment::head& head = blocks.head();
-  const auto taken = head.lock.lock();
-  if (!taken) [[unlikely]]
-    return std::unexpected(taken.error());
-  if (*taken == lock_state::owner_died) [[unlikely]] {
-    if (auto repaired = repair(); !repaired) {
-      // Unrepaired, so that nobody works on it again.
-      head.lock.unlock();
-      return repaired;
-    }
-    return {};
-  }
-  if (head.holds++ == 0) head.owner = own_process.load(std::memory_order_relaxed);
-  return {};
-}
-
-void shared_segment::state::leave() noexcept {
-  segment::head& head = blocks.head();
-  if (--head.holds == 0) head.owner = 0;
-  head.lock.unlock();
+result<void> shared_segment::state::repair_or_refuse() noexcept {
+  auto repaired = repair();
+  // Unrepaired, so that nobody works on it again.
+  if (!repaired) head().lock.unlock();
+  return repaired;
 }
 
 bool shared_segment::state::is_left_torn() const noexcept {
-  return head().owner != 0 || head().holds != 0 || head().unrepaired != 0;
+  return head().owner != 0 || head().lock.holds() != 0 || head().unrepaired != 0;
 }
 
 result<void> shared_segment::state::repair() noexcept {
@@ -91,8 +73,7 @@ result<void> shared_segment::state::repair() noexcept {
   found.completed = settled->completed;
   found.recovered_bytes = settled->recovered_bytes;
   ++head.recoveries;
-  head.owner = own_process.load(std::memory_order_relaxed);
-  head.holds = 1;
+  head.owner = detail::own_process.load(std::memory_order_relaxed);
   head.sections = 0;
   head.lock.mark_repaired();
   if (use.on_recovery) {
@@ -139,9 +120,9 @@ result<void> shared_segment::state::grow(std::uint64_t granules) noexcept {
   return {};
 }
 
-result<std::uint64_t> shared_segment::state::take(std::size_t size_bytes, std::size_t alignment,
-                                                  const segment::publication& where) noexcept {
-  if (alignment > segment::alignment_max || !std::has_single_bit(alignment)) {
+result<std::uint64_t> shared_segment::state::take_slowly(
+    std::size_t size_bytes, std::size_t alignment, const segment::publication& where) noexcept {
+  if (alignment > segment::alignment_max || (alignment & (alignment - 1)) != 0 || alignment == 0) {
     return os::refusal(EINVAL, "shared_segment",
                        "an alignment is a power of two up to 4096, and not %", alignment);
   }
@@ -161,12 +142,6 @@ result<std::uint64_t> shared_segment::state::take(std::size_t size_bytes, std::s
   if (block != 0) return block;
   return os::refusal(ENOSPC, "shared_segment",
                      "no free part is long enough; the segment's limit is % bytes", limit_bytes);
-}
-
-void shared_segment::state::give_back(const segment::place& where, std::uint64_t block) noexcept {
-  blocks.announce_give_back(block, 0, 0);
-  blocks.give_back(where);
-  blocks.close_record();
 }
 
 // --- the way to the state ----------------------------------------------------------------------

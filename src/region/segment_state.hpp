@@ -5,11 +5,20 @@
 #include "os/growing_file.hpp"
 #include "region/segment_blocks.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
 namespace acre::region {
+
+namespace detail {
+
+/// This process's number, for the diagnosis of its death. Written at the first use and in children
+/// of fork; read at each lock.
+extern constinit std::atomic<std::uint32_t> own_process;
+
+}  // namespace detail
 
 /// One process's use of a segment: its view of the memory, the file for growth, and the lock.
 ///
@@ -27,8 +36,20 @@ struct shared_segment::state {
   ~state();
 
   /// Takes the lock; what a dead owner left is repaired on the way.
-  [[nodiscard]] result<void> enter() noexcept;
-  void leave() noexcept;
+  [[nodiscard]] result<void> enter() noexcept {
+    const auto taken = head().lock.lock();
+    if (!taken) [[unlikely]]
+      return std::unexpected(taken.error());
+    if (*taken == lock_state::owner_died) [[unlikely]]
+      return repair_or_refuse();
+    if (head().lock.holds() == 1)
+      head().owner = detail::own_process.load(std::memory_order_relaxed);
+    return {};
+  }
+  void leave() noexcept {
+    if (head().lock.holds() == 1) head().owner = 0;
+    head().lock.unlock();
+  }
 
   /// Completes or undoes what a dead process had begun, and tells the program.
   /// Requires: the lock, or to be the only user.
@@ -38,12 +59,26 @@ struct shared_segment::state {
   /// Takes a block, growing the segment where it must; leaves the record open.
   /// Fails: ENOSPC.
   [[nodiscard]] result<std::uint64_t> take(std::size_t size_bytes, std::size_t alignment,
-                                           const segment::publication& where) noexcept;
-  void give_back(const segment::place& where, std::uint64_t block) noexcept;
+                                           const segment::publication& where) noexcept {
+    const bool is_plain = size_bytes <= segment::class_bytes_max && alignment <= 16 &&
+                          (alignment & (alignment - 1)) == 0 && alignment != 0;
+    const std::uint64_t block = is_plain ? blocks.take(size_bytes, alignment, where) : 0;
+    if (block != 0) [[likely]]
+      return block;
+    return take_slowly(size_bytes, alignment, where);
+  }
+  void give_back(const segment::place& where, std::uint64_t block) noexcept {
+    blocks.announce_give_back(block, 0, 0);
+    blocks.give_back(where);
+    blocks.close_record();
+  }
 
   [[nodiscard]] segment::head& head() const noexcept { return blocks.head(); }
 
  private:
+  [[nodiscard]] result<void> repair_or_refuse() noexcept;
+  [[nodiscard]] result<std::uint64_t> take_slowly(std::size_t size_bytes, std::size_t alignment,
+                                                  const segment::publication& where) noexcept;
   [[nodiscard]] result<void> grow(std::uint64_t granules) noexcept;
 };
 
@@ -58,6 +93,9 @@ struct segment_internals {
   [[nodiscard]] static std::unique_ptr<state> take(shared_segment& handle) noexcept;
   [[nodiscard]] static result<void*> allocate(state& from, std::size_t size_bytes,
                                               std::size_t alignment) noexcept;
+  /// Throws: `refused`.
+  [[nodiscard]] static void* allocate_or_throw(state& from, std::size_t size_bytes,
+                                               std::size_t alignment);
   static void deallocate(state& from, void* data) noexcept;
 };
 

@@ -96,8 +96,8 @@ result<bool> join(os::growing_file& file) noexcept {
 result<void> make_ready(segment_internals::state& own) {
   segment::head& head = own.head();
   segment::commit(head.ready, static_cast<std::uint64_t>(segment::readiness::being_made));
-  new (&head.lock) robust_mutex;
   const bool is_torn = own.is_left_torn();
+  new (&head.lock) robust_mutex;
   if (is_torn) {
     if (const auto locked = head.lock.lock(); !locked) return std::unexpected(locked.error());
     if (auto repaired = own.repair(); !repaired) return repaired;
@@ -249,6 +249,14 @@ result<void*> segment_internals::allocate(state& from, std::size_t size_bytes,
   return from.blocks.at(*block);
 }
 
+void* segment_internals::allocate_or_throw(state& from, std::size_t size_bytes,
+                                           std::size_t alignment) {
+  const auto data = allocate(from, size_bytes, alignment);
+  if (!data) [[unlikely]]
+    throw refused(data.error());
+  return *data;
+}
+
 void segment_internals::deallocate(state& from, void* data) noexcept {
   if (data == nullptr) return;
   segment::place where;
@@ -273,7 +281,7 @@ result<void*> shared_segment::try_allocate(std::size_t size_bytes, std::size_t a
 }
 
 void* shared_segment::allocate(std::size_t size_bytes, std::size_t alignment) {
-  return detail::allocate_in_segment(base(), size_bytes, alignment);
+  return segment_internals::allocate_or_throw(*state_, size_bytes, alignment);
 }
 
 void shared_segment::deallocate(void* data) noexcept {
@@ -281,10 +289,8 @@ void shared_segment::deallocate(void* data) noexcept {
 }
 
 void* detail::allocate_in_segment(void* base, std::size_t size_bytes, std::size_t alignment) {
-  const auto data =
-      segment_internals::allocate(segment_internals::state_at(base), size_bytes, alignment);
-  if (!data) throw refused(data.error());
-  return *data;
+  return segment_internals::allocate_or_throw(segment_internals::state_at(base), size_bytes,
+                                              alignment);
 }
 
 void detail::deallocate_in_segment(void* base, void* data) noexcept {

@@ -3,6 +3,9 @@
 #include <acre/export.h>
 #include <acre/result.hpp>
 
+#include <atomic>
+#include <cstdint>
+
 #include <pthread.h>
 #include <sys/types.h>
 
@@ -34,7 +37,14 @@ class ACRE_API robust_mutex {
   ///
   /// Fails: ENOTRECOVERABLE when somebody unlocked it unrepaired after its owner had died; EAGAIN
   ///        when it is locked too many times over.
-  [[nodiscard]] result<lock_state> lock() noexcept;
+  [[nodiscard]] result<lock_state> lock() noexcept {
+    const int tried = pthread_mutex_trylock(&mutex_);
+    if (tried == 0) [[likely]] {
+      holds_.store(holds() + 1, std::memory_order_relaxed);
+      return lock_state::clean;
+    }
+    return lock_after(tried);
+  }
 
   /// Fails: EBUSY when another thread has it; as `lock`.
   [[nodiscard]] result<lock_state> try_lock() noexcept;
@@ -45,12 +55,24 @@ class ACRE_API robust_mutex {
   void mark_repaired() noexcept;
 
   /// Requires: the lock.
-  void unlock() noexcept;
+  void unlock() noexcept {
+    holds_.store(holds() - 1, std::memory_order_relaxed);
+    static_cast<void>(pthread_mutex_unlock(&mutex_));
+  }
+
+  /// How many times over its owner has it, or a dead owner had it; 0 for nobody. Exact for the
+  /// owner, and a hint for others.
+  [[nodiscard]] std::uint32_t holds() const noexcept {
+    return holds_.load(std::memory_order_relaxed);
+  }
 
  private:
+  /// Waits where it must, given what pthread_mutex_trylock said.
+  [[nodiscard]] result<lock_state> lock_after(int tried) noexcept;
   [[nodiscard]] result<lock_state> locked(int outcome, const char* call) noexcept;
 
   pthread_mutex_t mutex_;
+  std::atomic<std::uint32_t> holds_{0};  // written by the owner; waiters look before they try
 };
 
 }  // namespace acre::region
