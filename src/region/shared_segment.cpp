@@ -169,6 +169,12 @@ result<std::unique_ptr<segment_internals::state>> format(os::growing_file file,
   return made;
 }
 
+result<void> check_place(const segment_place& place) noexcept {
+  if (!place.path().empty()) return {};
+  return os::refusal(EINVAL, "shared_segment",
+                     "a name is a slash and up to 255 characters without one");
+}
+
 std::string directory_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
@@ -186,6 +192,7 @@ result<shared_segment> as_segment(result<std::unique_ptr<segment_internals::stat
 
 result<shared_segment> shared_segment::create(const segment_place& place,
                                               const segment_extent& extent, segment_use use) {
+  if (auto checked = check_place(place); !checked) return std::unexpected(checked.error());
   if (const auto planned = plan(extent); !planned) return std::unexpected(planned.error());
   auto file = os::growing_file::unnamed_in(directory_of(place.path()).c_str(), extent.permissions);
   if (!file) return std::unexpected(file.error());
@@ -198,6 +205,7 @@ result<shared_segment> shared_segment::create(const segment_place& place,
 }
 
 result<shared_segment> shared_segment::open(const segment_place& place, segment_use use) {
+  if (auto checked = check_place(place); !checked) return std::unexpected(checked.error());
   auto file = os::growing_file::open(place.path().c_str());
   if (!file) return std::unexpected(file.error());
   return as_segment(attach(std::move(*file), std::move(use)));
@@ -229,6 +237,7 @@ result<shared_segment> shared_segment::of_descriptor(int descriptor, segment_use
 }
 
 result<void> shared_segment::remove(const segment_place& place) {
+  if (auto checked = check_place(place); !checked) return checked;
   return os::remove_file(place.path().c_str());
 }
 

@@ -20,8 +20,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <new>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -210,7 +213,7 @@ std::array<std::size_t, 4> sizes_of_kinds() {
 int kill_rounds() {
   const char* const given = std::getenv("ACRE_KILL_ROUNDS");
   if (given != nullptr) return std::atoi(given);
-  return acre_test::is_sanitized ? 100 : 300;
+  return acre_test::is_sanitized ? 60 : 200;
 }
 
 void sleep_ns(long time_ns) {
@@ -428,7 +431,7 @@ TEST(segment_kill, repairs_at_opening_what_the_last_user_left) {
 
 // --- every instruction -------------------------------------------------------------------------
 
-/// The script that the stepped process runs, one operation a line.
+/// The script that a stepped process runs, one operation a line.
 using operation = void (*)(shared_segment& segment, links& own);
 constexpr std::array<operation, 13> script{
     [](shared_segment& s, links& own) { change_slot(s, own, 0, 0, 11); },   // a new slab
@@ -456,81 +459,164 @@ std::string signature(shared_segment& segment) {
   return text + std::to_string(now.live_blocks) + ' ' + std::to_string(now.live_bytes);
 }
 
-/// The segment as it is now, opened as by somebody who comes after all users have died.
-acre::result<shared_segment> as_after_death(const shared_segment& segment) {
-  const int file = memfd_create("snapshot", MFD_CLOEXEC);
-  struct stat status{};
-  EXPECT_EQ(fstat(segment.descriptor(), &status), 0);
-  EXPECT_EQ(write(file, segment.base(), static_cast<std::size_t>(status.st_size)), status.st_size);
-  auto opened = shared_segment::of_descriptor(file);
-  close(file);
-  return opened;
+/// A copy of the segment's file as it is now, which a kill of all its users would leave.
+class snapshot {
+ public:
+  explicit snapshot(int of) : file_(memfd_create("snapshot", MFD_CLOEXEC)) {
+    struct stat status{};
+    EXPECT_EQ(fstat(of, &status), 0);
+    std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
+    EXPECT_EQ(pread(of, bytes.data(), bytes.size(), 0), status.st_size);
+    EXPECT_EQ(write(file_, bytes.data(), bytes.size()), status.st_size);
+  }
+  snapshot(const snapshot&) = delete;
+  snapshot& operator=(const snapshot&) = delete;
+  ~snapshot() { close(file_); }
+
+  [[nodiscard]] int descriptor() const { return file_; }
+  /// Opens it as somebody does who comes after all users have died.
+  [[nodiscard]] acre::result<shared_segment> open() const {
+    return shared_segment::of_descriptor(file_);
+  }
+
+ private:
+  int file_;
+};
+
+/// Runs `body` in a child, instruction by instruction, and calls `look(count)` after each
+/// `every`th. Returns: whether the child ran to its end; nothing when ptrace(2) is not allowed
+/// here.
+std::optional<bool> step_through(const std::function<void()>& body, std::uint64_t every,
+                                 const std::function<void(std::uint64_t)>& look) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(1);
+    raise(SIGSTOP);
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return std::nullopt;
+  for (std::uint64_t count = 1; ptrace(PTRACE_SINGLESTEP, child, nullptr, nullptr) == 0; ++count) {
+    if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) break;
+    if (count % every == 0) look(count);
+    if (testing::Test::HasFailure()) {
+      kill(child, SIGKILL);
+      waitpid(child, &status, 0);
+      break;
+    }
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/// What the script's segment holds after each of its operations.
+std::vector<std::string> signatures_of_script(shared_segment model) {
+  std::vector<std::string> expected;
+  links& own = *acre::or_throw(model.find<links>("links"));
+  expected.push_back(signature(model));
+  for (const operation step : script) {
+    step(model, own);
+    expected.push_back(signature(model));
+  }
+  return expected;
+}
+
+shared_segment segment_for_script() {
+  auto made = acre::or_throw(
+      shared_segment::unnamed("stepped", {.size_bytes = 48 * kib, .limit_bytes = 128 * kib}));
+  static_cast<void>(acre::or_throw(made.construct<links>("links")));
+  return made;
+}
+
+/// ACRE_KILL_EVERY, or what fits into a second.
+std::uint64_t look_every(std::uint64_t otherwise) {
+  const char* const given = std::getenv("ACRE_KILL_EVERY");
+  return given != nullptr ? std::strtoull(given, nullptr, 0) : otherwise;
 }
 
 TEST(segment_kill, loses_nothing_after_any_instruction) {
   if (acre_test::is_sanitized) GTEST_SKIP() << "a sanitizer's own instructions are too many";
-  const auto make = [] {
-    auto made = acre::or_throw(
-        shared_segment::unnamed("stepped", {.size_bytes = 48 * kib, .limit_bytes = 128 * kib}));
-    static_cast<void>(acre::or_throw(made.construct<links>("links")));
-    return made;
-  };
-  // What is in the segment after each operation.
-  std::vector<std::string> expected;
-  {
-    shared_segment model = make();
-    links& own = *acre::or_throw(model.find<links>("links"));
-    expected.push_back(signature(model));
-    for (const operation step : script) {
-      step(model, own);
-      expected.push_back(signature(model));
-    }
-  }
-  shared_segment segment = make();
+  const std::vector<std::string> expected = signatures_of_script(segment_for_script());
+  shared_segment segment = segment_for_script();
   auto* const done = share<std::atomic<std::size_t>>();
   ASSERT_NE(done, nullptr);
-  const pid_t child = fork();
-  if (child == 0) {
-    links& own = *acre::or_throw(segment.find<links>("links"));
-    if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(1);
-    raise(SIGSTOP);
-    for (const operation step : script) {
-      step(segment, own);
-      ++*done;
-    }
-    _exit(0);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  if (!WIFSTOPPED(status)) GTEST_SKIP() << "ptrace is not allowed here";
-  const char* const given = std::getenv("ACRE_KILL_EVERY");
-  const std::uint64_t every = given != nullptr ? std::strtoull(given, nullptr, 0) : 5;
   std::uint64_t instructions = 0;
-  std::uint64_t snapshots = 0;
   std::uint64_t torn = 0;
-  while (!testing::Test::HasFailure()) {
-    if (ptrace(PTRACE_SINGLESTEP, child, nullptr, nullptr) != 0) break;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    if (!WIFSTOPPED(status)) break;
-    if (++instructions % every != 0) continue;
-    ++snapshots;
-    auto after = as_after_death(segment);
-    ASSERT_TRUE(after) << "after instruction " << instructions << ": " << after.error().message();
+  std::uint64_t opened_again = 0;
+  const auto look = [&](std::uint64_t count) {
+    const snapshot left(segment.descriptor());
+    auto after = left.open();
+    ASSERT_TRUE(after) << "after instruction " << count << ": " << after.error().message();
     const std::size_t finished = done->load();
     const std::string there = signature(*after);
-    torn += acre::or_throw(after->statistics()).recoveries;
     EXPECT_TRUE(there == expected[finished] ||
                 (finished < script.size() && there == expected[finished + 1]))
-        << "after instruction " << instructions << ", in operation " << finished << ": " << there;
+        << "after instruction " << count << ", in operation " << finished << ": " << there;
     const auto sound = after->check_invariants();
     EXPECT_TRUE(sound) << sound.error().message();
-  }
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    torn += acre::or_throw(after->statistics()).recoveries;
+    instructions = count;
+    ++opened_again;
+  };
+  const auto is_done = step_through(
+      [&] {
+        links& own = *acre::or_throw(segment.find<links>("links"));
+        for (const operation step : script) {
+          step(segment, own);
+          ++*done;
+        }
+      },
+      look_every(23), look);
+  if (!is_done) GTEST_SKIP() << "ptrace is not allowed here";
+  EXPECT_TRUE(*is_done);
   EXPECT_EQ(done->load(), script.size());
   std::printf("%llu instructions, %llu snapshots opened, %llu of them within an operation\n",
               static_cast<unsigned long long>(instructions),
-              static_cast<unsigned long long>(snapshots), static_cast<unsigned long long>(torn));
+              static_cast<unsigned long long>(opened_again), static_cast<unsigned long long>(torn));
   munmap(done, sizeof *done);
+}
+
+TEST(segment_kill, loses_nothing_when_the_repair_is_killed_too) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "a sanitizer's own instructions are too many";
+  // Torn segments: what the script leaves at a few moments, and what is right for each.
+  std::vector<std::pair<std::unique_ptr<snapshot>, std::string>> torn;
+  shared_segment segment = segment_for_script();
+  const auto keep_torn = [&](std::uint64_t) {
+    auto left = std::make_unique<snapshot>(segment.descriptor());
+    const snapshot copy(left->descriptor());
+    auto after = acre::or_throw(copy.open());
+    if (acre::or_throw(after.statistics()).recoveries > 0)
+      torn.emplace_back(std::move(left), signature(after));
+  };
+  const auto is_done = step_through(
+      [&] {
+        links& own = *acre::or_throw(segment.find<links>("links"));
+        for (const operation step : script)
+          step(segment, own);
+      },
+      1499, keep_torn);
+  if (!is_done) GTEST_SKIP() << "ptrace is not allowed here";
+  ASSERT_FALSE(torn.empty());
+  std::uint64_t looks = 0;
+  for (const auto& [left, expected] : torn) {
+    const auto look = [&, at = left.get(), &is = expected](std::uint64_t count) {
+      const snapshot again(at->descriptor());
+      auto after = again.open();
+      ASSERT_TRUE(after) << "after instruction " << count << ": " << after.error().message();
+      EXPECT_EQ(signature(*after), is);
+      EXPECT_TRUE(after->check_invariants());
+      ++looks;
+    };
+    const auto is_repaired = step_through(
+        [&] {
+          if (!left->open()) _exit(1);
+        },
+        look_every(307), look);
+    EXPECT_EQ(is_repaired, true);
+  }
+  std::printf("%zu torn segments, their repair looked at %llu times\n", torn.size(),
+              static_cast<unsigned long long>(looks));
+  EXPECT_GT(looks, 0U);
 }
 
 }  // namespace

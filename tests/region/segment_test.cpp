@@ -26,6 +26,11 @@
 #include <thread>
 #include <vector>
 
+#if __has_include(<boost/container/map.hpp>)
+#include <boost/container/map.hpp>
+#include <boost/container/string.hpp>
+#endif
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -450,6 +455,30 @@ TEST(segment_allocator, serves_vectors_and_deques) {
   expect_shared_container<std::deque<int, segment_allocator<int>>>(10'000);
 }
 
+#if __has_include(<boost/container/map.hpp>)
+TEST(segment_allocator, serves_maps_and_strings_of_boost) {
+  using text =
+      boost::container::basic_string<char, std::char_traits<char>, segment_allocator<char>>;
+  using entry = std::pair<const int, text>;
+  using map = boost::container::map<int, text, std::less<>, segment_allocator<entry>>;
+  shared_segment first = make();
+  shared_segment second = again(first);
+  auto& here = *acre::or_throw(first.construct<map>("map", segment_allocator<entry>(first)));
+  for (int key = 0; key < 500; ++key) {
+    here.emplace(key, text(static_cast<std::size_t>(key), 'x', segment_allocator<char>(first)));
+  }
+  auto& there = *acre::or_throw(second.find<map>("map"));
+  ASSERT_EQ(there.size(), 500U);
+  for (const auto& [key, value] : there)
+    EXPECT_EQ(value.size(), static_cast<std::size_t>(key));
+  there.erase(7);
+  EXPECT_EQ(here.count(7), 0U);
+  EXPECT_TRUE(second.destroy<map>("map"));
+  EXPECT_EQ(acre::or_throw(first.statistics()).live_blocks, 0U);
+  expect_sound(first);
+}
+#endif
+
 // --- refusals of files -------------------------------------------------------------------------
 
 TEST(shared_segment, is_created_once_and_opened_by_name) {
@@ -491,6 +520,17 @@ TEST(shared_segment, lives_in_a_file) {
   EXPECT_TRUE(made);
   EXPECT_EQ(*acre::or_throw(acre::or_throw(std::move(made)).find<int>("kept")), 5);
   EXPECT_TRUE(shared_segment::remove(place));
+}
+
+TEST(shared_segment, refuses_names_that_are_none) {
+  for (const std::string name : {"", "/", "/a/b", "..", "/."}) {
+    const auto place = segment_place::in_memory(name);
+    EXPECT_EQ(number_of(shared_segment::create(place, {.size_bytes = mib})), EINVAL) << name;
+    EXPECT_EQ(number_of(shared_segment::open(place)), EINVAL) << name;
+    EXPECT_EQ(number_of(shared_segment::remove(place)), EINVAL) << name;
+  }
+  EXPECT_EQ(number_of(shared_segment::open(segment_place::in_memory(std::string(256, 'n')))),
+            EINVAL);
 }
 
 TEST(shared_segment, refuses_sizes_that_are_none) {

@@ -38,8 +38,6 @@ class offset_ptr {
 
   offset_ptr() noexcept = default;
   // NOLINTNEXTLINE(google-explicit-constructor): as a plain pointer converts.
-  offset_ptr(std::nullptr_t) noexcept {}
-  // NOLINTNEXTLINE(google-explicit-constructor): as a plain pointer converts.
   offset_ptr(T* target) noexcept : distance_(distance_to(target)) {}
   offset_ptr(const offset_ptr& other) noexcept : distance_(distance_to(other.get())) {}
   template <class U>
@@ -56,10 +54,6 @@ class offset_ptr {
   offset_ptr& operator=(const offset_ptr& other) noexcept { return *this = other.get(); }
   offset_ptr& operator=(T* target) noexcept {
     distance_ = distance_to(target);
-    return *this;
-  }
-  offset_ptr& operator=(std::nullptr_t) noexcept {
-    distance_ = null_distance;
     return *this;
   }
 
@@ -122,9 +116,6 @@ class offset_ptr {
   [[nodiscard]] friend bool operator==(const offset_ptr& left,
                                        const offset_ptr<U>& right) noexcept {
     return left.get() == right.get();
-  }
-  [[nodiscard]] friend bool operator==(const offset_ptr& left, std::nullptr_t) noexcept {
-    return !left;
   }
   [[nodiscard]] friend bool operator==(const offset_ptr& left, const T* right) noexcept {
     return left.get() == right;

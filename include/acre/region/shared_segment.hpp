@@ -27,18 +27,28 @@ namespace acre::region {
 class segment_place {
  public:
   /// POSIX shared memory, "/name" (shm_overview(7)). It stays until `remove` or the next start of
-  /// the machine.
+  /// the machine. What is no such name is refused (EINVAL) when it is used.
   [[nodiscard]] static segment_place in_memory(std::string_view name) {
-    return {"/dev/shm/", name.starts_with('/') ? name.substr(1) : name};
+    if (name.starts_with('/')) name.remove_prefix(1);
+    const bool is_name =
+        !name.empty() && name.size() <= 255 && name != "." && name != ".." && !name.contains('/');
+    segment_place place;
+    if (is_name) place.path_.append("/dev/shm/").append(name);
+    return place;
   }
   /// A file. What is in the memory reaches the disk when the kernel writes it: after a loss of
   /// power it may be refused as damaged.
-  [[nodiscard]] static segment_place in_file(std::string_view path) { return {"", path}; }
+  [[nodiscard]] static segment_place in_file(std::string_view path) {
+    segment_place place;
+    place.path_ = path;
+    return place;
+  }
 
+  /// Empty when there is no such place.
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
  private:
-  segment_place(std::string_view front, std::string_view back) : path_(front) { path_ += back; }
+  segment_place() = default;
   std::string path_;
 };
 
