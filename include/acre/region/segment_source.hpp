@@ -77,7 +77,8 @@ class segment_source : public source {
 
 /// Memory that other processes see: a named segment (`os::shared_memory::create`) or one that is
 /// handed over by descriptor (`unnamed`, a memfd). The regions' own pointers are of this process,
-/// so the others read objects at known offsets; to allocate in several processes is not for this.
+/// so the others read objects at known offsets; to allocate in several processes is what
+/// `shared_segment` is for.
 using shared_memory_source = segment_source<os::shared_memory>;
 
 /// Memory kept out of swap, core dumps, children and, where the kernel can, the kernel itself.
