@@ -5,6 +5,7 @@
 // before or as after the operation, no block is lost, the invariants hold. ACRE_KILL_ROUNDS sets
 // how many writers die. The other stops a writer after every single instruction and opens a copy of
 // the segment as it is at that moment, which is what a kill would leave: no moment is missed.
+#include <acre/region/robust_mutex.hpp>
 #include <acre/region/shared_segment.hpp>
 
 #include "support/child.hpp"
@@ -12,6 +13,7 @@
 #include "support/random.hpp"
 #include "support/sanitizer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -24,6 +26,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -427,6 +430,57 @@ TEST(segment_kill, repairs_at_opening_what_the_last_user_left) {
   EXPECT_EQ(acre::or_throw(segment->find<small_cell>("kept"))->value, 77U);
   EXPECT_EQ(acre::or_throw(segment->statistics()).live_blocks, 1U);
   EXPECT_TRUE(segment->check_invariants());
+}
+
+/// Runs `body` in a child that is killed at its end.
+void in_killed_child(const std::function<void()>& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    body();
+    kill(getpid(), SIGKILL);
+  }
+  waitpid(child, nullptr, 0);
+}
+
+TEST(segment_kill, refuses_what_a_dead_process_left_beyond_repair) {
+  shared_segment segment =
+      acre::or_throw(shared_segment::unnamed("broken", {.size_bytes = 256 * kib}));
+  void* const data = segment.allocate(100);
+  in_killed_child([&] {
+    const auto held = segment.lock();
+    // Wild writes over the head's neighbours, where the descriptors are.
+    std::fill_n(static_cast<std::byte*>(segment.base()) + 4096, 8192, std::byte{0x5a});
+    kill(getpid(), SIGKILL);
+  });
+  EXPECT_EQ(segment.statistics().error().number, EBADMSG);
+  EXPECT_EQ(segment.statistics().error().number, ENOTRECOVERABLE);
+  EXPECT_EQ(segment.try_allocate(1).error().number, ENOTRECOVERABLE);
+  EXPECT_DEATH(segment.deallocate(data), "nobody repaired it");
+}
+
+TEST(robust_mutex, tells_of_a_dead_owner_until_repaired_or_given_up) {
+  using acre::region::lock_state;
+  using acre::region::robust_mutex;
+  auto* const mutex = share<robust_mutex>();
+  ASSERT_NE(mutex, nullptr);
+  const auto die_with_it = [&] { in_killed_child([&] { static_cast<void>(mutex->lock()); }); };
+  EXPECT_EQ(*mutex->lock(), lock_state::clean);
+  EXPECT_EQ(*mutex->lock(), lock_state::clean);  // recursive
+  EXPECT_EQ(mutex->holds(), 2U);
+  std::thread([&] { EXPECT_EQ(mutex->try_lock().error().number, EBUSY); }).join();
+  mutex->unlock();
+  mutex->unlock();
+  die_with_it();
+  EXPECT_EQ(*mutex->lock(), lock_state::owner_died);
+  mutex->mark_repaired();
+  mutex->unlock();
+  EXPECT_EQ(*mutex->try_lock(), lock_state::clean);
+  mutex->unlock();
+  die_with_it();
+  EXPECT_EQ(*mutex->try_lock(), lock_state::owner_died);
+  mutex->unlock();
+  EXPECT_EQ(mutex->lock().error().number, ENOTRECOVERABLE);
+  munmap(mutex, sizeof *mutex);
 }
 
 // --- every instruction -------------------------------------------------------------------------

@@ -124,8 +124,9 @@ ACRE_API void deallocate_in_segment(void* base, void* data) noexcept;
 /// Ownership:      unmaps at its end; the segment and its objects stay until its name is removed
 ///                 and its last user is gone. A moved-from one is empty and may only be destroyed
 ///                 or assigned.
-/// Thread-safety:  any thread, and any process that has the segment. Objects are for the program to
-///                 guard: by a `section`, which is the segment's own lock, or otherwise.
+/// Thread-safety:  any thread, and any process that has the segment, but no signal handler. Objects
+///                 are for the program to guard: by a `section`, which is the segment's own lock,
+///                 or otherwise.
 /// Fork:           a child uses the same segment. A section that another thread has open in the
 ///                 parent is the parent's.
 /// Fails:          every operation with EBADMSG when a process died and left what cannot be
