@@ -229,8 +229,6 @@ struct head {
   std::uint64_t recoveries;      ///< how often a process died inside
 
   alignas(64) robust_mutex lock;
-  std::uint32_t owner;          ///< the process that has the lock, or 0
-  std::uint32_t holds;          ///< how many times over
   std::uint32_t sections;       ///< how many of its holds are sections of the program
   std::uint32_t unrepaired;     ///< `damage` that no program's `on_recovery` has dealt with
   std::uint64_t first_free;     ///< derived: no granule below is free

@@ -5,39 +5,20 @@
 #include "os/refusal.hpp"
 
 #include <algorithm>
-#include <atomic>
-
-#include <pthread.h>
-#include <unistd.h>
 
 namespace acre::region {
-
-constinit std::atomic<std::uint32_t> detail::own_process{0};
 
 namespace {
 
 /// At least so much more at each growth, in granules.
 constexpr std::uint64_t growth_granules_min = 64;
 
-void note_own_process() noexcept {
-  detail::own_process.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
-}
-
-void watch_forks() noexcept {
-  static const bool is_watched = [] {
-    note_own_process();
-    return pthread_atfork(nullptr, nullptr, note_own_process) == 0;
-  }();
-  // Without memory for the handler, a child's death is told with its parent's number.
-  static_cast<void>(is_watched);
-}
-
 }  // namespace
 
 shared_segment::state::state(os::growing_file taken, const os::growing_view& mapped,
                              const segment::geometry& places, segment_use wanted) noexcept
     : file(std::move(taken)), view(mapped), blocks(mapped.file, places), use(std::move(wanted)) {
-  watch_forks();
+  detail::know_own_process();
   segment_internals::set_state_at(mapped.file, this);
 }
 
@@ -48,23 +29,23 @@ shared_segment::state::~state() {
 
 // --- the lock ----------------------------------------------------------------------------------
 
-result<void> shared_segment::state::repair_or_refuse() noexcept {
-  auto repaired = repair();
+result<void> shared_segment::state::repair_or_refuse(pid_t dead_process) noexcept {
+  auto repaired = repair(dead_process);
   // Unrepaired, so that nobody works on it again.
   if (!repaired) head().lock.unlock();
   return repaired;
 }
 
 bool shared_segment::state::is_left_torn() const noexcept {
-  return head().owner != 0 || head().lock.holds() != 0 || head().unrepaired != 0;
+  return head().lock.holds() != 0 || head().unrepaired != 0;
 }
 
-result<void> shared_segment::state::repair() noexcept {
+result<void> shared_segment::state::repair(pid_t dead_process) noexcept {
   segment::head& head = blocks.head();
   // Kept in the segment until the program has dealt with it: this process may die, too.
   head.unrepaired |= segment::damage::lock | (head.sections > 0 ? segment::damage::section : 0U) |
                      (head.journal.depth > 0 ? segment::damage::object : 0U);
-  segment_recovery found{.dead_process = static_cast<pid_t>(head.owner),
+  segment_recovery found{.dead_process = dead_process,
                          .in_section = (head.unrepaired & segment::damage::section) != 0,
                          .in_object = (head.unrepaired & segment::damage::object) != 0};
   const auto settled = blocks.recover();
@@ -73,7 +54,6 @@ result<void> shared_segment::state::repair() noexcept {
   found.completed = settled->completed;
   found.recovered_bytes = settled->recovered_bytes;
   ++head.recoveries;
-  head.owner = detail::own_process.load(std::memory_order_relaxed);
   head.sections = 0;
   head.lock.mark_repaired();
   if (use.on_recovery) {

@@ -5,20 +5,11 @@
 #include "os/growing_file.hpp"
 #include "region/segment_blocks.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
 namespace acre::region {
-
-namespace detail {
-
-/// This process's number, for the diagnosis of its death. Written at the first use and in children
-/// of fork; read at each lock.
-extern constinit std::atomic<std::uint32_t> own_process;
-
-}  // namespace detail
 
 /// One process's use of a segment: its view of the memory, the file for growth, and the lock.
 ///
@@ -40,20 +31,17 @@ struct shared_segment::state {
     const auto taken = head().lock.lock();
     if (!taken) [[unlikely]]
       return std::unexpected(taken.error());
-    if (*taken == lock_state::owner_died) [[unlikely]]
-      return repair_or_refuse();
-    if (head().lock.holds() == 1)
-      head().owner = detail::own_process.load(std::memory_order_relaxed);
-    return {};
+    if (*taken == lock_state::clean) [[likely]]
+      return {};
+    return repair_or_refuse(head().lock.owner_process());
   }
-  void leave() noexcept {
-    if (head().lock.holds() == 1) head().owner = 0;
-    head().lock.unlock();
-  }
+  void leave() noexcept { head().lock.unlock(); }
 
   /// Completes or undoes what a dead process had begun, and tells the program.
   /// Requires: the lock, or to be the only user.
-  [[nodiscard]] result<void> repair() noexcept;
+  [[nodiscard]] result<void> repair(pid_t dead_process) noexcept;
+  /// The same, and unlocks when it fails.
+  [[nodiscard]] result<void> repair_or_refuse(pid_t dead_process) noexcept;
   [[nodiscard]] bool is_left_torn() const noexcept;
 
   /// Takes a block, growing the segment where it must; leaves the record open.
@@ -76,7 +64,6 @@ struct shared_segment::state {
   [[nodiscard]] segment::head& head() const noexcept { return blocks.head(); }
 
  private:
-  [[nodiscard]] result<void> repair_or_refuse() noexcept;
   [[nodiscard]] result<std::uint64_t> take_slowly(std::size_t size_bytes, std::size_t alignment,
                                                   const segment::publication& where) noexcept;
   [[nodiscard]] result<void> grow(std::uint64_t granules) noexcept;

@@ -97,10 +97,11 @@ result<void> make_ready(segment_internals::state& own) {
   segment::head& head = own.head();
   segment::commit(head.ready, static_cast<std::uint64_t>(segment::readiness::being_made));
   const bool is_torn = own.is_left_torn();
+  const pid_t dead_process = head.lock.owner_process();
   new (&head.lock) robust_mutex;
   if (is_torn) {
     if (const auto locked = head.lock.lock(); !locked) return std::unexpected(locked.error());
-    if (auto repaired = own.repair(); !repaired) return repaired;
+    if (auto repaired = own.repair_or_refuse(dead_process); !repaired) return repaired;
     own.leave();
   } else if (auto settled = own.blocks.recover(); !settled) {
     return std::unexpected(settled.error());

@@ -572,6 +572,21 @@ TEST(shared_segment, refuses_damaged_files) {
   EXPECT_EQ(number_of(shared_segment::open(segment_place::in_file("/dev/null"))), EBADMSG);
 }
 
+TEST(shared_segment, forgets_the_lock_of_a_file_that_it_refuses) {
+  // Torn, as the lock's count says, and beyond repair, as its journal's depth does: the thread
+  // must not stay the owner of a lock whose memory is gone.
+  constexpr std::size_t holds_offset = 64 + sizeof(pthread_mutex_t);
+  constexpr std::size_t depth_offset = 192;
+  std::string torn(depth_offset - holds_offset, '\0');
+  torn.front() = '\1';
+  torn.append(8, '\x7f');
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(opened_with(holds_offset, torn), EBADMSG);
+    shared_segment next = make();
+    static_cast<void>(next.allocate(1));
+  }
+}
+
 TEST(shared_segment, refuses_a_truncated_file) {
   const named_place place;
   {

@@ -17,6 +17,15 @@ enum class lock_state : unsigned char {
   owner_died,  ///< what it guards may be half-changed: repair it, then call `mark_repaired`
 };
 
+namespace detail {
+
+/// This process's number, without a system call. Written at the first use of a mutex or segment,
+/// and in children of fork.
+ACRE_API extern constinit std::atomic<std::uint32_t> own_process;
+ACRE_API void know_own_process() noexcept;
+
+}  // namespace detail
+
 /// A lock in shared memory, between threads of all processes that map it, that notices when its
 /// owner dies: pthread_mutexattr_setrobust(3), recursive.
 ///
@@ -38,16 +47,15 @@ class ACRE_API robust_mutex {
   /// Fails: ENOTRECOVERABLE when somebody unlocked it unrepaired after its owner had died; EAGAIN
   ///        when it is locked too many times over.
   [[nodiscard]] result<lock_state> lock() noexcept {
-    const int tried = pthread_mutex_trylock(&mutex_);
-    if (tried == 0) [[likely]] {
-      holds_.store(holds() + 1, std::memory_order_relaxed);
-      return lock_state::clean;
-    }
-    return lock_after(tried);
+    if (holds() != 0 && !is_own()) [[unlikely]]
+      wait_briefly();
+    const int outcome = pthread_mutex_lock(&mutex_);
+    if (outcome != 0) [[unlikely]]
+      return not_clean(outcome);
+    if (holds() == 0) become_owner();
+    holds_.store(holds() + 1, std::memory_order_relaxed);
+    return lock_state::clean;
   }
-
-  /// Fails: EBUSY when another thread has it; as `lock`.
-  [[nodiscard]] result<lock_state> try_lock() noexcept;
 
   /// Says that what the dead owner left is whole again. Without it `unlock` makes the lock useless
   /// for ever, which is right when nothing can be repaired.
@@ -56,6 +64,7 @@ class ACRE_API robust_mutex {
 
   /// Requires: the lock.
   void unlock() noexcept {
+    if (holds() == 1) owner_process_.store(0, std::memory_order_relaxed);
     holds_.store(holds() - 1, std::memory_order_relaxed);
     static_cast<void>(pthread_mutex_unlock(&mutex_));
   }
@@ -66,13 +75,31 @@ class ACRE_API robust_mutex {
     return holds_.load(std::memory_order_relaxed);
   }
 
+  /// The owner's process, or that of a dead owner until `mark_repaired`; 0 for none or not known.
+  [[nodiscard]] pid_t owner_process() const noexcept {
+    return static_cast<pid_t>(owner_process_.load(std::memory_order_relaxed));
+  }
+
  private:
-  /// Waits where it must, given what pthread_mutex_trylock said.
-  [[nodiscard]] result<lock_state> lock_after(int tried) noexcept;
-  [[nodiscard]] result<lock_state> locked(int outcome, const char* call) noexcept;
+  /// Whether this thread is the owner; a hint, as the rest is.
+  [[nodiscard]] bool is_own() const noexcept {
+    return owner_process_.load(std::memory_order_relaxed) ==
+               detail::own_process.load(std::memory_order_relaxed) &&
+           owner_thread_.load(std::memory_order_relaxed) == pthread_self();
+  }
+  void become_owner() noexcept {
+    owner_process_.store(detail::own_process.load(std::memory_order_relaxed),
+                         std::memory_order_relaxed);
+    owner_thread_.store(pthread_self(), std::memory_order_relaxed);
+  }
+  void wait_briefly() noexcept;
+  [[nodiscard]] result<lock_state> not_clean(int outcome) noexcept;
 
   pthread_mutex_t mutex_;
-  std::atomic<std::uint32_t> holds_{0};  // written by the owner; waiters look before they try
+  // Written by the owner alone; waiters look at them before they sleep.
+  std::atomic<std::uint32_t> holds_{0};
+  std::atomic<std::uint32_t> owner_process_{0};
+  std::atomic<pthread_t> owner_thread_{0};
 };
 
 }  // namespace acre::region
