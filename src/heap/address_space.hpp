@@ -53,6 +53,13 @@ struct address_space {
 
 extern constinit address_space space;
 
+/// The number of the slot that an address in a slab lies in, or of one that is not there.
+[[nodiscard]] inline std::size_t slot_of(const page_run& slab, const void* address) noexcept {
+  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(address) -
+                                               space.address_of(slab.page));
+  return offset / class_shapes[slab.size_class].bytes;
+}
+
 /// The first page at or after `page` whose address is aligned.
 [[nodiscard]] inline std::size_t aligned_page(std::size_t page,
                                               std::size_t alignment_pages) noexcept {

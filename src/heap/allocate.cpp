@@ -9,6 +9,7 @@
 #include "heap/purger.hpp"
 #include "heap/remote.hpp"
 #include "heap/slabs.hpp"
+#include "heap/wide_block.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -229,10 +230,33 @@ unsigned aligned_class_of(std::size_t size_bytes, std::size_t alignment_bytes) n
   return c;
 }
 
+namespace {
+
+/// A block of the class's own slabs instead of `other`, which another class lent and which is not
+/// aligned. From now on the class borrows nothing.
+void* allocate_own_class(unsigned size_class, void* other) noexcept {
+  heap_body* const heap = own_heap();
+  void* block = nullptr;
+  if (heap != nullptr && heap->lock.acquire_unless(fork_pending)) {
+    block = take_own(*heap, heap->bins[size_class]);
+    heap->lock.release();
+  } else {
+    // A page's start is aligned enough.
+    block = allocate_pages(class_bytes(size_class));
+  }
+  release(other);
+  return block;
+}
+
+}  // namespace
+
 void* allocate_aligned(std::size_t size_bytes, std::size_t alignment_bytes) noexcept {
   if (alignment_bytes <= 16) return any_size(size_bytes);
-  if (const unsigned c = aligned_class_of(size_bytes, alignment_bytes); c < class_count)
-    return any_size(class_bytes(c));
+  if (const unsigned c = aligned_class_of(size_bytes, alignment_bytes); c < class_count) {
+    void* const block = any_size(class_bytes(c));
+    const bool fits = reinterpret_cast<std::uintptr_t>(block) % alignment_bytes == 0;
+    return fits ? block : allocate_own_class(c, block);
+  }
   heap_body* const common = common_heap();
   if (common == nullptr) return nullptr;
   return allocate_large(*common, std::max<std::size_t>(size_bytes, 1),
@@ -334,7 +358,12 @@ std::size_t usable_bytes(const void* block) noexcept {
     report_misuse(misuse::interior, block);
     return 0;
   }
-  return class_shapes[class_of_bin(*body_of(owner), *owner)].bytes;
+  const std::size_t slot_bytes = class_shapes[class_of_bin(*body_of(owner), *owner)].bytes;
+  if (further_table.load(std::memory_order_relaxed) == nullptr) [[likely]]
+    return slot_bytes;
+  const page_run& slab = space.runs[space.run_of_page[space.page_of(block)]];
+  if (!may_hold_wide(slab)) return slot_bytes;
+  return slots_of_block(slab, slot_of(slab, block)) * slot_bytes;
 }
 
 void* reallocate(void* block, std::size_t size_bytes) noexcept {
@@ -344,7 +373,8 @@ void* reallocate(void* block, std::size_t size_bytes) noexcept {
   if (was_large && size_bytes > class_bytes_max) {
     if (void* const resized = resize_large(block, size_bytes); resized != nullptr) return resized;
   } else if (!was_large && size_bytes <= class_bytes_max &&
-             class_bytes(class_of(size_bytes)) == old_bytes) {
+             class_bytes(class_of(size_bytes)) <= old_bytes &&
+             old_bytes <= class_bytes(class_of(size_bytes)) * 5 / 4) {
     return block;
   }
   void* const fresh = any_size(size_bytes);

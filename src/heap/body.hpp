@@ -45,8 +45,10 @@ static_assert(sizeof(bin) == 128);
 /// A size class's slabs in one heap. Apart from the bin, whose cache lines the owner's fast path
 /// writes: this is written by whoever brings blocks back. Guarded by: the heap's lock.
 struct class_slabs {
-  run_index partial;    ///< first of the slabs with free slots
-  std::uint32_t pages;  ///< of all the class's slabs
+  run_index partial;         ///< first of the slabs with free slots
+  run_index partial_last;    ///< last of these
+  std::uint32_t pages;       ///< of all the class's slabs
+  std::uint32_t free_slots;  ///< in all the class's slabs
 };
 
 struct heap_body;
@@ -118,6 +120,7 @@ struct alignas(body_bytes) heap_body {
   run_index spare_slabs[spare_slab_pages_max] =
       {};                       ///< by length: runs kept for the next slab; guarded by lock
   std::size_t spare_pages = 0;  ///< pages of these; guarded by lock
+  std::size_t free_bytes = 0;   ///< in slots of slabs; guarded by lock
   std::uint32_t visits = 0;     ///< refills and flushes; guarded by lock
   heap_owner owner;             ///< thread: guarded by lock
   run_index owned = 0;          ///< object: all its runs; guarded by lock
@@ -126,6 +129,10 @@ struct alignas(body_bytes) heap_body {
   /// others read it under lock, to find the bins whose slabs, guarded by lock, they visit. A bin
   /// that such a reader misses has no slab yet, so relaxed suffices.
   std::atomic<std::uint64_t> used_bins[(class_count + 63) / 64] = {};
+  /// Classes of which blocks at more than their own size's alignment were asked for: they are given
+  /// no block of another class. Guarded by lock.
+  std::uint64_t aligned_classes[(class_count + 63) / 64] = {};
+  bool borrows = false;   ///< a stack may hold blocks of another class; guarded by lock
   unsigned sweep_at = 0;  ///< the class at which the sweep goes on; see allocate.cpp
   std::atomic<std::size_t> large_allocations{0};
   std::atomic<std::size_t> large_live{0};

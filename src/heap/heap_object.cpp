@@ -49,6 +49,7 @@ void release_object(heap_body& heap) noexcept {
       process_pages.release(run);
     }
     heap.pages.store(0, std::memory_order_relaxed);
+    heap.free_bytes = 0;
     heap.large_live.store(0, std::memory_order_relaxed);
     heap.large_live_pages.store(0, std::memory_order_relaxed);
   }

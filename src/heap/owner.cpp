@@ -2,6 +2,7 @@
 
 #include "heap/address_space.hpp"
 #include "heap/body.hpp"
+#include "heap/wide_block.hpp"
 
 namespace acre::heaps {
 
@@ -13,13 +14,19 @@ owner_facts owner_of(const void* address) noexcept {
   if (owner != nullptr && !is_large_marker(owner) && state_of(slab) == run_state::slab) {
     const class_shape& shape = class_shapes[slab.size_class];
     std::byte* const start = space.address_of(slab.page);
-    const auto index =
+    auto index =
         static_cast<std::size_t>(static_cast<const std::byte*>(address) - start) / shape.bytes;
     if (index >= slab.block_count) return {.kind = owner_kind::unused};
     const bool free = (slab.free_bits[index / 64] >> (index % 64) & 1U) != 0;
+    std::size_t slots = 1;
+    if (!free && may_hold_wide(slab)) {
+      while (index > 0 && is_further_slot(slab, index))
+        --index;
+      slots = slots_of_block(slab, index);
+    }
     return {.kind = free ? owner_kind::small_free : owner_kind::small_live,
             .block = start + index * shape.bytes,
-            .block_bytes = shape.bytes};
+            .block_bytes = slots * shape.bytes};
   }
   // The first page of a large block, or one inside: its record is at most a landmark back.
   for (std::size_t back = 0; back <= landmark_pages && back <= page; ++back) {

@@ -38,6 +38,7 @@ struct alignas(64) page_run {
   std::uint8_t size_class;    ///< slab
   run_state state;
   bool listed;  ///< slab: on its class's list of slabs with free slots
+  bool wide;    ///< slab: has held blocks of several slots; see wide_block.hpp
 };
 static_assert(sizeof(page_run) == 64);
 

@@ -59,6 +59,7 @@ struct slab_shape {
 struct class_shape {
   std::uint32_t bytes = 0;
   std::uint32_t reciprocal = 0;  ///< offset * reciprocal >> 32 is the index of the block at offset
+  std::uint32_t lent_most = 0;   ///< the largest block of another class that may stand in for one
   slab_shape first_slab;  ///< of a class that holds little: short, at the price of a longer rest
   slab_shape later_slab;  ///< of a class that holds much: at most 1/32 of it is no block
   std::uint8_t cache_first = 0;  ///< blocks a cache holds at first
@@ -90,6 +91,9 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   const std::size_t bytes = class_bytes(size_class);
   shape.bytes = static_cast<std::uint32_t>(bytes);
   shape.reciprocal = static_cast<std::uint32_t>(((std::uint64_t{1} << 32U) + bytes - 1) / bytes);
+  // What the class's smallest request may cost: an eighth, as with the class's own blocks.
+  const std::size_t least = size_class < 2 ? 1 : class_bytes(size_class - 1) + 1;
+  shape.lent_most = static_cast<std::uint32_t>(least + std::max<std::size_t>(15, least / 8));
   shape.first_slab = slab_shape_for(bytes, 8);
   shape.later_slab = slab_shape_for(bytes, 32);
   shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 2, 8));

@@ -1,10 +1,12 @@
 #include "heap/slabs.hpp"
 
 #include "base/assert.hpp"
+#include "base/bits.hpp"
 #include "heap/address_space.hpp"
 #include "heap/misuse.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/usage.hpp"
+#include "heap/wide_block.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -17,6 +19,7 @@ constexpr std::int64_t usage_step_bytes = 32768;
 
 void note_used(heap_body& heap, std::int64_t bytes) noexcept ACRE_REQUIRES(heap.lock) {
   heap.used_delta += bytes;
+  heap.free_bytes -= static_cast<std::size_t>(bytes);
   if (heap.used_delta < usage_step_bytes && heap.used_delta > -usage_step_bytes) return;
   used.add(heap.used_delta);
   heap.used_delta = 0;
@@ -26,19 +29,38 @@ void list_slab(class_slabs& slabs, run_index run) noexcept {
   page_run& slab = space.runs[run];
   slab.previous = 0;
   slab.next = slabs.partial;
-  if (slab.next != 0) space.runs[slab.next].previous = run;
+  if (slab.next != 0)
+    space.runs[slab.next].previous = run;
+  else
+    slabs.partial_last = run;
   slabs.partial = run;
   slab.listed = true;
 }
 
 void unlist_slab(class_slabs& slabs, run_index run) noexcept {
   page_run& slab = space.runs[run];
-  if (slab.next != 0) space.runs[slab.next].previous = slab.previous;
+  if (slab.next != 0)
+    space.runs[slab.next].previous = slab.previous;
+  else
+    slabs.partial_last = slab.previous;
   if (slab.previous != 0)
     space.runs[slab.previous].next = slab.next;
   else
     slabs.partial = slab.next;
   slab.listed = false;
+}
+
+/// Moves the first listed slab behind the last.
+void rotate_slabs(class_slabs& slabs) noexcept {
+  const run_index run = slabs.partial;
+  if (run == slabs.partial_last) return;
+  unlist_slab(slabs, run);
+  page_run& slab = space.runs[run];
+  slab.next = 0;
+  slab.previous = slabs.partial_last;
+  space.runs[slabs.partial_last].next = run;
+  slabs.partial_last = run;
+  slab.listed = true;
 }
 
 /// How many spare pages a heap may keep: 64 KiB, or 1/32 of what it holds.
@@ -112,6 +134,7 @@ run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   page_run& slab = space.runs[run];
   set_state(slab, run_state::slab);
   slab.size_class = static_cast<std::uint8_t>(size_class);
+  slab.wide = false;
   slab.free_count = shape.blocks;
   slab.block_count = shape.blocks;
   for (unsigned word = 0; word < 4; ++word) {
@@ -123,6 +146,8 @@ run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   for (std::size_t page = 0; page < slab.pages; ++page)
     space.owner[slab.page + page] = &b;
   slabs.pages += slab.pages;
+  slabs.free_slots += shape.blocks;
+  heap.free_bytes += std::size_t{shape.blocks} * class_shapes[size_class].bytes;
   list_slab(slabs, run);
   return run;
 }
@@ -139,6 +164,8 @@ void drop_slab(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock)
   class_slabs& slabs = heap.slabs[slab.size_class];
   unlist_slab(slabs, run);
   slabs.pages -= slab.pages;
+  slabs.free_slots -= slab.block_count;
+  heap.free_bytes -= std::size_t{slab.block_count} * class_shapes[slab.size_class].bytes;
   for (std::size_t page = 0; page < slab.pages; ++page)
     space.owner[slab.page + page] = nullptr;
   if (slab.pages > spare_slab_pages_max || heap.spare_pages + slab.pages > spare_pages_max(heap) ||
@@ -186,42 +213,154 @@ void set_idle_capacity(bin& b, const class_shape& shape) noexcept {
   }
 }
 
+namespace {
+
+/// A class borrows nothing in a heap that holds less than this, or less free slots than this part.
+constexpr std::size_t lending_pages_min = 64;
+constexpr std::size_t lending_part = 16;
+
+[[nodiscard]] bool may_borrow(const heap_body& heap, unsigned size_class) noexcept
+    ACRE_REQUIRES(heap.lock) {
+  const std::size_t pages = heap.pages.load(std::memory_order_relaxed);
+  return heap.kind == body_kind::thread && pages >= lending_pages_min &&
+         heap.free_bytes > pages * page_bytes / lending_part &&
+         (heap.aligned_classes[size_class / 64] >> (size_class % 64) & 1U) == 0;
+}
+
+/// A slab with free slots of a somewhat larger class, or 0.
+run_index larger_lender(const heap_body& heap, unsigned size_class) noexcept
+    ACRE_REQUIRES(heap.lock) {
+  const std::size_t most = class_shapes[size_class].lent_most;
+  for (unsigned c = size_class + 1; c < class_count && class_shapes[c].bytes <= most; ++c)
+    if (heap.slabs[c].partial != 0) return heap.slabs[c].partial;
+  return 0;
+}
+
+/// Moves up to `count` free slots of a slab to a stack, downwards from `slot`. Returns how many.
+std::size_t take_from_slab(heap_body& heap, run_index run, void** slot, std::size_t count) noexcept
+    ACRE_REQUIRES(heap.lock) {
+  page_run& slab = space.runs[run];
+  const std::size_t bytes = class_shapes[slab.size_class].bytes;
+  std::byte* const start = space.address_of(slab.page);
+  std::size_t left = count;
+  for (unsigned word = 0; word < 4 && left > 0; ++word) {
+    std::uint64_t bits = slab.free_bits[word];
+    // Slots next to each other are most often free together: take stretches of ones.
+    while (bits != 0 && left > 0) {
+      const auto first = static_cast<unsigned>(std::countr_zero(bits));
+      const auto stretch =
+          std::min<std::size_t>(left, static_cast<std::size_t>(std::countr_one(bits >> first)));
+      std::byte* block = start + (word * 64 + first) * bytes;
+      for (std::size_t i = 0; i < stretch; ++i, block += bytes)
+        *slot-- = block;
+      bits &= stretch == 64 ? 0 : ~(((std::uint64_t{1} << stretch) - 1) << first);
+      left -= stretch;
+    }
+    slab.free_bits[word] = bits;
+  }
+  slab.free_count = static_cast<std::uint16_t>(slab.free_count - (count - left));
+  class_slabs& slabs = heap.slabs[slab.size_class];
+  slabs.free_slots -= static_cast<std::uint32_t>(count - left);
+  if (slab.free_count == 0) unlist_slab(slabs, run);
+  return count - left;
+}
+
+/// Whether so much of the heap is free in slabs that it is worth a search.
+[[nodiscard]] bool has_much_free(const heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
+  return heap.free_bytes > heap.pages.load(std::memory_order_relaxed) * page_bytes / 4;
+}
+
+/// Whether more than half of what a class holds is free: the program needs it no more.
+[[nodiscard]] bool is_sparse(const class_slabs& slabs, std::size_t bytes) noexcept {
+  return std::size_t{slabs.free_slots} * bytes > slabs.pages * page_bytes / 2;
+}
+
+/// Takes blocks of `slots` slots each from a class that is mostly free, downwards from `to`.
+/// Returns how many. Slabs without such a gap go to the end of the list; a few of them are looked
+/// at.
+std::size_t take_wide_of_class(heap_body& heap, unsigned size_class, unsigned slots, void** to,
+                               std::size_t count) noexcept ACRE_REQUIRES(heap.lock) {
+  constexpr unsigned misses_most = 4;
+  class_slabs& slabs = heap.slabs[size_class];
+  std::size_t taken = 0;
+  for (unsigned misses = 0; misses < misses_most && slabs.partial != 0;) {
+    if (!is_sparse(slabs, class_shapes[size_class].bytes)) break;
+    const run_index run = slabs.partial;
+    page_run& slab = space.runs[run];
+    if (!may_hold_wide(slab) && !prepare_wide(slab)) break;
+    const std::size_t more = take_wide(slab, slots, to - taken, count - taken);
+    slabs.free_slots -= static_cast<std::uint32_t>(more * slots);
+    taken += more;
+    if (slab.free_count == 0) unlist_slab(slabs, run);
+    if (taken == count || run == slabs.partial_last) break;
+    if (slab.free_count != 0) rotate_slabs(slabs);
+    misses = more == 0 ? misses + 1 : 0;
+  }
+  return taken;
+}
+
+/// Takes blocks over several slots of smaller classes, downwards from `to`. Returns how many, and
+/// adds their size.
+std::size_t take_wide_blocks(heap_body& heap, unsigned size_class, void** to, std::size_t count,
+                             std::int64_t& taken_bytes) noexcept ACRE_REQUIRES(heap.lock) {
+  constexpr unsigned slots_most = 4;
+  const std::size_t bytes = class_shapes[size_class].bytes;
+  std::size_t taken = 0;
+  for (unsigned c = size_class; c-- > 1 && taken < count;) {
+    const std::size_t slot_bytes = class_shapes[c].bytes;
+    const std::size_t slots = base::divide_up(bytes, slot_bytes);
+    if (slots > slots_most) break;
+    if (slots * slot_bytes > class_shapes[size_class].lent_most) continue;
+    const std::size_t more =
+        take_wide_of_class(heap, c, static_cast<unsigned>(slots), to - taken, count - taken);
+    taken_bytes += static_cast<std::int64_t>(more * slots * slot_bytes);
+    taken += more;
+  }
+  heap.borrows = heap.borrows || taken > 0;
+  return taken;
+}
+
+}  // namespace
+
 std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept {
   const unsigned size_class = class_of_bin(heap, b);
   class_slabs& slabs = heap.slabs[size_class];
-  const std::size_t bytes = class_shapes[size_class].bytes;
-  void** slot = b.top + count;
+  std::int64_t taken_bytes = 0;
   std::size_t missing = count;
   while (missing > 0) {
-    const run_index run = slabs.partial != 0 ? slabs.partial : new_slab(heap, b);
-    if (run == 0) break;
-    page_run& slab = space.runs[run];
-    std::byte* const start = space.address_of(slab.page);
-    std::size_t left = missing;
-    for (unsigned word = 0; word < 4 && left > 0; ++word) {
-      std::uint64_t bits = slab.free_bits[word];
-      // Slots next to each other are most often free together: take stretches of ones.
-      while (bits != 0 && left > 0) {
-        const auto first = static_cast<unsigned>(std::countr_zero(bits));
-        const auto stretch =
-            std::min<std::size_t>(left, static_cast<std::size_t>(std::countr_one(bits >> first)));
-        std::byte* block = start + (word * 64 + first) * bytes;
-        for (std::size_t i = 0; i < stretch; ++i, block += bytes)
-          *slot-- = block;
-        bits &= stretch == 64 ? 0 : ~(((std::uint64_t{1} << stretch) - 1) << first);
-        left -= stretch;
+    run_index run = slabs.partial;
+    if (run == 0 && may_borrow(heap, size_class)) {
+      run = larger_lender(heap, size_class);
+      if (run == 0 && has_much_free(heap)) {
+        missing -= take_wide_blocks(heap, size_class, b.top + missing, missing, taken_bytes);
+        if (missing == 0) break;
       }
-      slab.free_bits[word] = bits;
     }
-    slab.free_count = static_cast<std::uint16_t>(slab.free_count - (missing - left));
-    if (slab.free_count == 0) unlist_slab(slabs, run);
-    missing = left;
+    if (run == 0) run = new_slab(heap, b);
+    if (run == 0) break;
+    const std::size_t taken = take_from_slab(heap, run, b.top + missing, missing);
+    heap.borrows = heap.borrows || space.runs[run].size_class != size_class;
+    taken_bytes +=
+        static_cast<std::int64_t>(taken * class_shapes[space.runs[run].size_class].bytes);
+    missing -= taken;
   }
   // Close the gap that out of memory left below the blocks.
   if (missing > 0) std::copy(b.top + 1 + missing, b.top + 1 + count, b.top + 1);
   b.top += count - missing;
-  note_used(heap, static_cast<std::int64_t>((count - missing) * bytes));
+  note_used(heap, taken_bytes);
   return count - missing;
+}
+
+void* take_own(heap_body& heap, bin& b) noexcept {
+  const unsigned size_class = class_of_bin(heap, b);
+  heap.aligned_classes[size_class / 64] |= std::uint64_t{1} << (size_class % 64);
+  run_index run = heap.slabs[size_class].partial;
+  if (run == 0) run = new_slab(heap, b);
+  if (run == 0) return nullptr;
+  void* block = nullptr;
+  (void)take_from_slab(heap, run, &block, 1);
+  note_used(heap, class_shapes[size_class].bytes);
+  return block;
 }
 
 namespace {
@@ -244,6 +383,7 @@ void* const* fill_slab(page_run& slab, void* const* next, void* const* end) noex
   const std::uint32_t blocks = slab.block_count;
   const std::uintptr_t start = reinterpret_cast<std::uintptr_t>(space.address_of(slab.page));
   const std::size_t room = std::size_t{slab.pages} << page_shift;
+  const bool wide = may_hold_wide(slab);
   unsigned added = 0;
   for (; next != end; ++next) {
     const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(*next) - start;
@@ -259,6 +399,13 @@ void* const* fill_slab(page_run& slab, void* const* next, void* const* end) noex
       report_misuse(misuse::double_free, *next);
       continue;
     }
+    if (wide) [[unlikely]] {
+      if (is_further_slot(slab, index)) {
+        report_misuse(misuse::interior, *next);
+        continue;
+      }
+      added += part_block(slab, index);
+    }
     bits |= bit;
     ++added;
   }
@@ -266,12 +413,26 @@ void* const* fill_slab(page_run& slab, void* const* next, void* const* end) noex
   return next;
 }
 
+/// What the blocks a few further on need: their slabs' records lie anywhere.
+void prefetch_slabs(void* const* blocks, void* const* end) noexcept {
+  constexpr std::ptrdiff_t soon = 3;
+  constexpr std::ptrdiff_t later = 6;
+  if (end - blocks <= soon) return;
+  const run_index run = space.run_of_page[space.page_of(blocks[soon])];
+  __builtin_prefetch(&space.runs[run], 1);
+  prefetch_further(run);
+  if (end - blocks > later) __builtin_prefetch(&space.run_of_page[space.page_of(blocks[later])]);
+}
+
 }  // namespace
 
 void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noexcept {
   void* const* const end = blocks + count;
   std::int64_t given_bytes = 0;
+  bool scattered = true;
   while (blocks != end) {
+    if (scattered) prefetch_slabs(blocks, end);
+    void* const* const first = blocks;
     page_run* const slab = slab_of(heap, reinterpret_cast<std::uintptr_t>(*blocks) - space.base);
     if (slab == nullptr) [[unlikely]] {
       report_misuse(misuse::double_free, *blocks++);
@@ -279,10 +440,13 @@ void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noex
     }
     const unsigned before = slab->free_count;
     blocks = fill_slab(*slab, blocks, end);
+    // Blocks that lie together need no help.
+    scattered = blocks - first < 2;
     const unsigned after = slab->free_count;
     given_bytes += static_cast<std::int64_t>(std::size_t{after - before} *
                                              class_shapes[slab->size_class].bytes);
     const auto run = static_cast<run_index>(slab - space.runs);
+    heap.slabs[slab->size_class].free_slots += after - before;
     // A full slab is used again only once an eighth is free, or refills would be a block long.
     if (!slab->listed && after * 8 >= slab->block_count)
       list_slab(heap.slabs[slab->size_class], run);

@@ -25,6 +25,10 @@ void set_idle_capacity(bin& b, const class_shape& shape) noexcept;
 std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
     ACRE_REQUIRES(heap.lock);
 
+/// One block of the class's own slabs, past the stack; later blocks of it are its own, too. Null
+/// when out of memory.
+[[nodiscard]] void* take_own(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
+
 /// Puts blocks of the heap, of any classes, back into their slabs. A pointer that is free already,
 /// or no block's start, is reported (misuse.hpp) and left alone.
 void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noexcept

@@ -6,6 +6,7 @@
 #include "heap/registry.hpp"
 #include "heap/slabs.hpp"
 #include "heap/usage.hpp"
+#include "heap/wide_block.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -14,24 +15,36 @@ namespace acre::heaps {
 
 namespace {
 
+/// A block that waits in a stack or a batch. It may be sent meanwhile, and its page be of another
+/// use: a large block's, or none.
+void add_cached(heap_counts& counts, const void* block) noexcept {
+  if (!space.contains(block)) return;
+  const std::size_t page = space.page_of(block);
+  const bin* const owner = space.owner[page];
+  if (owner == nullptr || is_large_marker(owner)) return;
+  class_counts& c = counts.classes[static_cast<std::size_t>(owner - body_of(owner)->bins)];
+  ++c.cached;
+  const page_run& slab = space.runs[space.run_of_page[page]];
+  if (may_hold_wide(slab)) c.cached_further += slots_of_block(slab, slot_of(slab, block)) - 1;
+}
+
 void add_heap(heap_body& heap, void* context) noexcept {
   auto& counts = *static_cast<heap_counts*>(context);
   const os::hold guard(heap.lock);
   for_each_used_bin(heap, [&](bin& b) {
     class_counts& c = counts.classes[static_cast<std::size_t>(&b - heap.bins)];
     c.allocations += b.granted - static_cast<std::uint64_t>(std::max(b.grant, 0));
-    c.cached += cached(b);
+    if (!heap.borrows)
+      c.cached += cached(b);
+    else
+      for (void** slot = b.base + 1; slot <= b.top; ++slot)
+        add_cached(counts, *slot);
     c.seen_bytes += b.seen_bytes;
     c.seen_count += b.seen_count;
   });
   for (const remote_batch& batch : heap.batches)
-    for (std::size_t i = 0; i < batch.count; ++i) {
-      // The batch may be sent meanwhile, and the page be of another use: a large block's, or none.
-      const void* const block = batch.blocks[i];
-      const bin* const owner = space.contains(block) ? space.owner[space.page_of(block)] : nullptr;
-      if (owner != nullptr && !is_large_marker(owner))
-        ++counts.classes[static_cast<std::size_t>(owner - body_of(owner)->bins)].cached;
-    }
+    for (std::size_t i = 0; i < batch.count; ++i)
+      add_cached(counts, batch.blocks[i]);
   counts.large_allocations += heap.large_allocations.load(std::memory_order_relaxed);
   counts.large_live += heap.large_live.load(std::memory_order_relaxed);
   counts.large_live_pages += heap.large_live_pages.load(std::memory_order_relaxed);
@@ -47,6 +60,7 @@ void add_slabs(heap_counts& counts, std::size_t frontier) noexcept {
       class_counts& c = counts.classes[run.size_class];
       c.slab_slots += run.block_count;
       c.in_slabs += static_cast<std::size_t>(run.block_count - run.free_count);
+      if (may_hold_wide(run)) c.further += count_further_slots(run);
       counts.slab_pages += run.pages;
     }
     page += std::max<std::size_t>(run.page == page ? run.pages : 1, 1);
@@ -76,8 +90,11 @@ void collect(heap_counts& counts) noexcept {
   const page_counts page_figures = process_pages.counts();
   add_slabs(counts, page_figures.frontier);
   // Moments differ while threads run; a count never wraps.
-  for (class_counts& c : counts.classes)
-    c.cached = std::min(c.cached, c.in_slabs);
+  for (class_counts& c : counts.classes) {
+    c.further = std::min(c.further, c.in_slabs);
+    c.cached = std::min(c.cached, c.in_slabs - c.further);
+    c.cached_further = std::min(c.cached_further, c.in_slabs - c.cached);
+  }
   counts.live_pages = page_figures.live;
   counts.dirty_pages = page_figures.dirty;
   counts.metadata_bytes += page_figures.runs * sizeof(page_run) +
@@ -120,13 +137,12 @@ void check_heap(heap_body& heap, void* context) noexcept {
          run = space.runs[run].next)
       sound = sound && space.runs[run].listed && space.owner[space.runs[run].page] == &b;
     // A cached block is out of its slab and at the start of a slot.
-    const std::size_t bytes = class_bytes(static_cast<unsigned>(&b - heap.bins));
     for (void** slot = b.base + 1; sound && slot <= b.top; ++slot) {
       const page_run& slab = space.runs[space.run_of_page[space.page_of(*slot)]];
-      const auto offset =
-          static_cast<std::size_t>(static_cast<std::byte*>(*slot) - space.address_of(slab.page));
-      const std::size_t index = offset / bytes;
-      sound = offset % bytes == 0 && (slab.free_bits[index / 64] >> (index % 64) & 1U) == 0;
+      const std::size_t index = slot_of(slab, *slot);
+      sound = *slot == space.address_of(slab.page) + index * class_shapes[slab.size_class].bytes &&
+              (slab.free_bits[index / 64] >> (index % 64) & 1U) == 0 &&
+              !(may_hold_wide(slab) && is_further_slot(slab, index));
     }
   });
 }
@@ -144,9 +160,7 @@ const void* find_double_free() noexcept {
     for_each_used_bin(heap, [&](bin& b) {
       for (void** slot = b.base + 1; slot <= b.top; ++slot) {
         page_run& slab = space.runs[space.run_of_page[space.page_of(*slot)]];
-        const auto index =
-            static_cast<std::size_t>(static_cast<std::byte*>(*slot) - space.address_of(slab.page)) /
-            class_shapes[class_of_bin(heap, b)].bytes;
+        const std::size_t index = slot_of(slab, *slot);
         visit(slab.free_bits[index / 64], std::uint64_t{1} << (index % 64), *slot);
       }
     });

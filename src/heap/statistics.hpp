@@ -8,14 +8,20 @@
 
 namespace acre::heaps {
 
+/// Of one class. A block counts where its slab is; an allocation, where its size belongs: they
+/// differ for what a class borrowed (see slabs.cpp).
 struct class_counts {
   std::size_t allocations = 0;
-  std::size_t in_slabs = 0;    ///< slots that are out of the slabs: live, cached or on their way
-  std::size_t cached = 0;      ///< in stacks and batches
-  std::size_t slab_slots = 0;  ///< all slots of all slabs
+  std::size_t in_slabs = 0;  ///< slots that are out of the slabs: live, cached or on their way
+  std::size_t cached = 0;    ///< blocks in stacks and batches
+  /// Slots beyond the first of their block (see wide_block.hpp), of `in_slabs` and of `cached`.
+  std::size_t further = 0, cached_further = 0;
+  std::size_t slab_slots = 0;                  ///< all slots of all slabs
   std::size_t seen_bytes = 0, seen_count = 0;  ///< requests seen on slow paths
 
-  [[nodiscard]] std::size_t live() const noexcept { return in_slabs - cached; }
+  [[nodiscard]] std::size_t live() const noexcept { return in_slabs - further - cached; }
+  [[nodiscard]] std::size_t cached_slots() const noexcept { return cached + cached_further; }
+  [[nodiscard]] std::size_t live_slots() const noexcept { return in_slabs - cached_slots(); }
 };
 
 /// Counts over all heaps; exact while no thread allocates or frees, else a moment's estimate.

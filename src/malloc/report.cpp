@@ -51,8 +51,8 @@ struct acre_statistics statistics() noexcept {
     const std::size_t bytes = heaps::class_bytes(c);
     s.allocations += of.allocations;
     s.live_blocks += of.live();
-    s.live_bytes += of.live() * bytes;
-    s.cache_bytes += of.cached * bytes;
+    s.live_bytes += of.live_slots() * bytes;
+    s.cache_bytes += of.cached_slots() * bytes;
     s.slab_free_bytes += (of.slab_slots - of.in_slabs) * bytes;
     s.rounding_samples += of.seen_count;
     if (of.seen_count > 0 && of.seen_bytes < of.seen_count * bytes)
@@ -121,7 +121,7 @@ int write_info(int options, std::FILE* stream) noexcept {
   std::fprintf(stream, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n");
   for (unsigned c = 0; c < heaps::class_count; ++c) {
     const heaps::class_counts& of = counts.classes[c];
-    const std::size_t free = of.slab_slots - of.live();
+    const std::size_t free = of.slab_slots - of.live_slots();
     const std::size_t bytes = heaps::class_bytes(c);
     if (of.slab_slots > 0)
       std::fprintf(stream, "  <size from=\"%zu\" to=\"%zu\" total=\"%zu\" count=\"%zu\"/>\n", bytes,

@@ -121,7 +121,7 @@ void add_classes(line_text& line) noexcept {
     line.add(first ? "{\"size\":" : ",{\"size\":").add_number(heaps::class_bytes(c));
     add_field(line, "allocations", of.allocations);
     add_field(line, "live", of.live());
-    add_field(line, "live_bytes", of.live() * heaps::class_bytes(c));
+    add_field(line, "live_bytes", of.live_slots() * heaps::class_bytes(c));
     add_field(line, "cached", of.cached);
     add_field(line, "free", of.slab_slots - of.in_slabs);
     line.add("}");
