@@ -104,6 +104,15 @@ void blocks::release_empty_slabs() noexcept {
   }
 }
 
+void blocks::add_granules(std::uint64_t count) noexcept {
+  const std::uint64_t first = head_->granules;
+  const std::uint64_t end = first + count;
+  // Zeros in a good file; no check has looked there.
+  std::fill(descriptors_ + first, descriptors_ + end, segment::descriptor{});
+  std::fill(used_map_ + base::divide_up(first, 64), used_map_ + base::divide_up(end, 64), 0);
+  commit(head_->granules, end);
+}
+
 // --- runs of granules --------------------------------------------------------------------------
 
 std::optional<std::uint64_t> blocks::find_run(std::uint64_t granules) noexcept {

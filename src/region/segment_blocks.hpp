@@ -86,6 +86,9 @@ class blocks {
 
   [[nodiscard]] place find(std::uint64_t offset) const noexcept;
 
+  /// Adds granules that have space in the file, as free ones.
+  void add_granules(std::uint64_t count) noexcept;
+
   /// Gives slabs without live blocks back to the granules.
   void release_empty_slabs() noexcept;
 

@@ -96,7 +96,7 @@ result<void> shared_segment::state::grow(std::uint64_t granules) noexcept {
     more = least;
   }
   if (!reserved) return reserved;
-  segment::commit(head.granules, head.granules + more);
+  blocks.add_granules(more);
   return {};
 }
 
