@@ -5,6 +5,7 @@
 
 #include "bytes/guarded.hpp"
 #include "support/random.hpp"
+#include "support/sanitizer.hpp"
 
 #include <algorithm>
 #include <array>
@@ -229,7 +230,7 @@ TEST_P(each_instruction_set, chooses_matches_apart_in_runs) {
 
 /// Haystacks and needles that make careless searches quadratic, and this one change its method.
 TEST_P(each_instruction_set, agrees_with_the_model_on_hostile_texts) {
-  constexpr std::size_t size = 20'000;
+  constexpr std::size_t size = acre_test::is_sanitized ? 6'000 : 20'000;
   const auto repeated = [](std::string_view unit, std::size_t size_bytes) {
     std::string text;
     while (text.size() < size_bytes)
