@@ -86,10 +86,7 @@ void sweep_bin(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
 /// Looks at the next of the heap's bins, at each refill and flush of any, so that a heap's caches
 /// follow what the program does now. Requires: the heap's lock.
 void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock) {
-  unsigned c = heap.sweep_at;
-  do {
-    c = c + 1 == class_count ? 0 : c + 1;
-  } while (!is_used_bin(heap, c));
+  const unsigned c = next_used_bin(heap, heap.sweep_at);
   heap.sweep_at = c;
   if (&heap.bins[c] != &in_use) sweep_bin(heap, heap.bins[c]);
 }

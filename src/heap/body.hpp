@@ -175,6 +175,19 @@ inline void return_pages(heap_body& heap, std::size_t count) noexcept {
   return (bits >> (size_class % 64) & 1U) != 0;
 }
 
+/// The class of the next bin that is set up, in a circle. Requires: there is one.
+[[nodiscard]] inline unsigned next_used_bin(const heap_body& heap, unsigned size_class) noexcept {
+  constexpr unsigned words = (class_count + 63) / 64;
+  unsigned word = size_class / 64;
+  const std::uint64_t above = ~std::uint64_t{1} << (size_class % 64);
+  std::uint64_t bits = heap.used_bins[word].load(std::memory_order_relaxed) & above;
+  while (bits == 0) {
+    word = word + 1 == words ? 0 : word + 1;
+    bits = heap.used_bins[word].load(std::memory_order_relaxed);
+  }
+  return word * 64 + static_cast<unsigned>(std::countr_zero(bits));
+}
+
 /// Calls `visit` for each bin that is set up; the others' memory is not touched.
 template <class Visit>
 void for_each_used_bin(heap_body& heap, Visit visit) noexcept {

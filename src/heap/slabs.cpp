@@ -374,40 +374,77 @@ page_run* slab_of(const heap_body& heap, std::size_t offset) noexcept {
   return &space.runs[space.run_of_page[page]];
 }
 
+/// Slots of one word of a slab's bits.
+struct slot_stretch {
+  std::uint32_t first;
+  std::uint32_t count;
+
+  [[nodiscard]] std::uint64_t bits() const noexcept {
+    return (~std::uint64_t{0} >> (64 - count)) << (first % 64);
+  }
+};
+
+/// The slots of the blocks from `next` on that lie next to each other in the slab, upwards or
+/// downwards, when that of `*next` is `index`. A stretch ends with its word, and with the slab.
+slot_stretch stretch_at(void* const* next, void* const* end, std::uint32_t index,
+                        std::uintptr_t bytes, std::uint32_t blocks) noexcept {
+  if (end - next < 2) return {index, 1};
+  const auto step = [next](std::size_t to) {
+    return reinterpret_cast<std::uintptr_t>(next[to]) -
+           reinterpret_cast<std::uintptr_t>(next[to - 1]);
+  };
+  const std::uintptr_t direction = step(1);
+  const bool up = direction == bytes;
+  if (!up && direction != 0 - bytes) return {index, 1};
+  const std::uint32_t in_word = index % 64;
+  const std::uint32_t room = up ? std::min(64 - in_word, blocks - index) : in_word + 1;
+  const auto most = std::min<std::size_t>(room, static_cast<std::size_t>(end - next));
+  std::uint32_t count = 1;
+  while (count < most && step(count) == direction)
+    ++count;
+  return {up ? index : index - (count - 1), count};
+}
+
 /// Puts the blocks from `next` on that lie in one slab back into it, and returns the first of
-/// another. Neighbours in a stack or a batch are most often neighbours in a slab.
+/// another. Neighbours in a stack or a batch are most often neighbours in a slab, and most often in
+/// the order, or the reverse order, in which they lie there: such stretches go back at once.
 void* const* fill_slab(page_run& slab, void* const* next, void* const* end) noexcept {
   const class_shape& shape = class_shapes[slab.size_class];
-  const std::uint32_t bytes = shape.bytes;
+  const std::uintptr_t bytes = shape.bytes;
   const std::uint64_t reciprocal = shape.reciprocal;
   const std::uint32_t blocks = slab.block_count;
   const std::uintptr_t start = reinterpret_cast<std::uintptr_t>(space.address_of(slab.page));
   const std::size_t room = std::size_t{slab.pages} << page_shift;
   const bool wide = may_hold_wide(slab);
-  unsigned added = 0;
-  for (; next != end; ++next) {
+  std::size_t added = 0;
+  while (next != end) {
     const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(*next) - start;
     if (offset >= room) break;
     const auto index = static_cast<std::uint32_t>((offset * reciprocal) >> 32U);
     if (index * bytes != offset || index >= blocks) [[unlikely]] {
-      report_misuse(misuse::interior, *next);
+      report_misuse(misuse::interior, *next++);
       continue;
     }
+    slot_stretch given = wide ? slot_stretch{index, 1} : stretch_at(next, end, index, bytes, blocks);
     std::uint64_t& bits = slab.free_bits[index / 64];
-    const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-    if ((bits & bit) != 0) [[unlikely]] {
-      report_misuse(misuse::double_free, *next);
-      continue;
+    if ((bits & given.bits()) != 0) [[unlikely]] {
+      // One of the stretch is free already: find it one by one.
+      given = {index, 1};
+      if ((bits & given.bits()) != 0) {
+        report_misuse(misuse::double_free, *next++);
+        continue;
+      }
     }
     if (wide) [[unlikely]] {
       if (is_further_slot(slab, index)) {
-        report_misuse(misuse::interior, *next);
+        report_misuse(misuse::interior, *next++);
         continue;
       }
       added += part_block(slab, index);
     }
-    bits |= bit;
-    ++added;
+    bits |= given.bits();
+    added += given.count;
+    next += given.count;
   }
   slab.free_count = static_cast<std::uint16_t>(slab.free_count + added);
   return next;
