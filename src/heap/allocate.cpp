@@ -1,6 +1,7 @@
 #include "heap/allocate.hpp"
 
 #include "base/assert.hpp"
+#include "heap/foreign.hpp"
 #include "heap/fork.hpp"
 #include "heap/hooks.hpp"
 #include "heap/large.hpp"
@@ -62,7 +63,7 @@ void press(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
     b.busy = true;
     if (b.base == b.first - 1 && stack_words_of(shape) > 0) move_stack(heap, b);
   }
-  set_busy_capacity(heap, b, shape);
+  if (!is_deep(heap, b)) set_busy_capacity(heap, b, shape);
 }
 
 /// Flushes a stack that was not used since the sweep last came by. A few allocations are no use for
@@ -76,7 +77,11 @@ void sweep_bin(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const std::uint32_t now = large ? taken : taken * 31 + static_cast<std::uint32_t>(cached(b)) + 1;
   if (large ? now - b.stamp < few : now == b.stamp) {
     flush_oldest(heap, b, cached(b));
-    set_idle_capacity(b, shape);
+    if (cached(b) > 0) return;  // Blocks of a heap that is in use just now.
+    if (is_deep(heap, b))
+      leave_deep_stack(heap, b);
+    else
+      set_idle_capacity(b, shape);
     b.stamp = large ? taken : taken * 31 + 1;
     return;
   }
@@ -96,17 +101,10 @@ void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   ++heap.visits;
   press(heap, b);
   sweep(heap, b);
-  const std::size_t full = capacity(b);
+  const std::size_t full =
+      std::min<std::size_t>(capacity(b), class_shapes[class_of_bin(heap, b)].cache_most);
   const std::size_t level = full > 8 ? full / 2 : full;
   if (cached(b) < level) (void)take_from_slabs(heap, b, level - cached(b));
-}
-
-/// Makes room in a full stack. Requires: the heap's lock.
-void flush(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
-  ++heap.visits;
-  press(heap, b);
-  sweep(heap, b);
-  if (cached(b) == capacity(b)) flush_oldest(heap, b, (capacity(b) + 1) / 2);
 }
 
 /// Starts a new grant and takes the first block of it. Requires: the stack is not empty.
@@ -141,6 +139,13 @@ void* allocate_pages(std::size_t size_bytes) noexcept {
 
 }  // namespace
 
+void make_room(heap_body& heap, bin& b) noexcept {
+  ++heap.visits;
+  press(heap, b);
+  sweep(heap, b);
+  if (cached(b) == capacity(b)) flush_oldest(heap, b, (capacity(b) + 1) / 2);
+}
+
 void* allocate_locked(heap_body& heap, unsigned size_class, std::size_t size_bytes) noexcept {
   bin& b = heap.bins[size_class];
   // A block of an object must be the object's own, so that its limit holds and it dies with it.
@@ -163,7 +168,7 @@ void* allocate_locked(heap_body& heap, unsigned size_class, std::size_t size_byt
 
 void give_locked(heap_body& heap, bin& b, void* block) noexcept {
   if (b.base == nullptr) prepare_bin(heap, b);
-  if (b.top == b.end) flush(heap, b);
+  if (b.top == b.end) make_room(heap, b);
   *++b.top = block;
 }
 
@@ -285,12 +290,7 @@ void park_newest(bin& b, void* block) noexcept {
   }
   (void)park_blocks(b.top - count + 1, count);
   b.top -= count;
-  // A grant never exceeds what the stack holds.
-  const auto left = static_cast<std::int32_t>(cached(b));
-  if (b.grant > left) {
-    b.granted -= static_cast<std::uint64_t>(b.grant - left);
-    b.grant = left;
-  }
+  limit_grant(b);
   *++b.top = block;
 }
 
@@ -304,9 +304,12 @@ void release_full(bin* b, void* block) noexcept {
       park_newest(*b, block);
       return;
     }
-    flush(heap, *b);
+    make_room(heap, *b);
     heap.lock.release();
     purge_later();
+    // All that it holds is of heaps that are in use just now: wait for them.
+    if (cached(*b) == capacity(*b)) [[unlikely]]
+      send_foreign_home(heap);
   }
   *++b->top = block;
 }
@@ -316,8 +319,11 @@ void release_other(bin* owner, void* block) noexcept {
   // A page without an owner must not be taken for that of a batch without a class.
   if (own == no_bins || owner == nullptr) [[unlikely]]
     return release_rare(block);
-  if (join_batch(batch_for(*body_of(own), *owner), *owner, block)) [[likely]]
-    return;
+  heap_body& from = *body_of(own);
+  remote_batch& batch = batch_for(from, *owner);
+  // A batch's target is known to be no heap object.
+  if (batch.target == body_of(owner) && keep_foreign(from, *owner, block)) return;
+  if (join_batch(batch, *owner, block)) return;
   // The marker of large blocks lies outside the bins, and so do all other addresses.
   heap_body* const target = body_of(owner);
   const auto offset =

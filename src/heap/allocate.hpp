@@ -54,6 +54,9 @@ void release_full(bin* b, void* block) noexcept;
 /// Gives a block of `b` back to it; the caller holds the heap's lock and not its thread.
 void give_locked(heap_body& heap, bin& b, void* block) noexcept ACRE_REQUIRES(heap.lock);
 
+/// Makes room in a full stack, if it can without waiting for another heap.
+void make_room(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
+
 /// The class whose blocks hold `size_bytes` at that alignment (a power of two), or class_count.
 [[nodiscard]] unsigned aligned_class_of(std::size_t size_bytes,
                                         std::size_t alignment_bytes) noexcept;

@@ -38,6 +38,7 @@ struct alignas(128) bin {
   bool busy;                 ///< pressure has shown that more blocks are worth caching
   std::uint64_t seen_bytes;  ///< sum of the sizes asked for on the slow path
   std::uint32_t stamp;       ///< how much the bin had been used when the sweep last came by
+  std::uint32_t full_at;     ///< `allocations` when room was last made for foreign blocks
   void* first[8];
 };
 static_assert(sizeof(bin) == 128);
@@ -121,6 +122,7 @@ struct alignas(body_bytes) heap_body {
       {};                       ///< by length: runs kept for the next slab; guarded by lock
   std::size_t spare_pages = 0;  ///< pages of these; guarded by lock
   std::size_t free_bytes = 0;   ///< in slots of slabs; guarded by lock
+  std::size_t deep_bytes = 0;   ///< blocks that the deep stacks (foreign.hpp) may hold; by lock
   std::uint32_t visits = 0;     ///< refills and flushes; guarded by lock
   heap_owner owner;             ///< thread: guarded by lock
   run_index owned = 0;          ///< object: all its runs; guarded by lock
@@ -132,8 +134,9 @@ struct alignas(body_bytes) heap_body {
   /// Classes of which blocks at more than their own size's alignment were asked for: they are given
   /// no block of another class. Guarded by lock.
   std::uint64_t aligned_classes[(class_count + 63) / 64] = {};
-  bool borrows = false;   ///< a stack may hold blocks of another class; guarded by lock
-  unsigned sweep_at = 0;  ///< the class at which the sweep goes on; see allocate.cpp
+  bool borrows = false;        ///< a stack may hold blocks of another class; guarded by lock
+  bool keeps_foreign = false;  ///< the stacks may hold blocks of other heaps; see foreign.hpp
+  unsigned sweep_at = 0;       ///< the class at which the sweep goes on; see allocate.cpp
   std::atomic<std::size_t> large_allocations{0};
   std::atomic<std::size_t> large_live{0};
   std::atomic<std::size_t> large_live_pages{0};
@@ -204,6 +207,14 @@ void for_each_used_bin(heap_body& heap, Visit visit) noexcept {
 
 [[nodiscard]] inline std::size_t cached(const bin& b) noexcept {
   return static_cast<std::size_t>(b.top - b.base);
+}
+
+/// A grant never exceeds what the stack holds: to be called when blocks were taken out of it.
+inline void limit_grant(bin& b) noexcept {
+  const auto left = static_cast<std::int32_t>(cached(b));
+  if (b.grant <= left) return;
+  b.granted -= static_cast<std::uint64_t>(b.grant - left);
+  b.grant = left;
 }
 
 }  // namespace acre::heaps

@@ -4,6 +4,7 @@
 #include "base/sanitizer.hpp"
 #include "heap/address_space.hpp"
 #include "heap/body.hpp"
+#include "heap/foreign.hpp"
 #include "heap/past_counts.hpp"
 #include "heap/registry.hpp"
 #include "heap/remote.hpp"
@@ -86,22 +87,13 @@ bool is_outside(const heap_owner& owner) noexcept {
   return end - place.stack <= stack_bytes_max && !may_be_in_handler(place.stack, end);
 }
 
-/// Sends what waits for other heaps whose locks are free.
-void send_batches(heap_body& heap) noexcept {
-  for (remote_batch& batch : heap.batches) {
-    if (batch.count == 0 || !batch.target->lock.try_acquire()) continue;
-    give_to_slabs(*batch.target, batch.blocks, batch.count);
-    batch.target->lock.release();
-    batch.count = 0;
-  }
-}
-
 /// Clears the bins that hold nothing, so that their pages can go. False when the past counts are in
 /// use.
 bool clear_bins(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
   if (!past_lock.try_acquire()) return false;
   for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
     const unsigned size_class = class_of_bin(heap, b);
+    if (cached(b) > 0) return;  // Blocks of a heap that was in use just now.
     set_idle_capacity(b, class_shapes[size_class]);
     if (heap.slabs[size_class].pages != 0) return;
     past_count& past = past_counts[size_class];
@@ -128,7 +120,11 @@ void give_body_back(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
     for (std::size_t page = at / page_bytes; page <= (at + size_bytes - 1) / page_bytes; ++page)
       kept[page] = true;
   };
-  for_each_used_bin(heap, [&](bin& b) { keep(&b, sizeof b); });
+  for_each_used_bin(heap, [&](bin& b) {
+    keep(&b, sizeof b);
+    // What could not go home is still there.
+    if (cached(b) > 0 && !is_deep(heap, b)) keep(b.base + 1, cached(b) * sizeof(void*));
+  });
   for (const remote_batch& batch : heap.batches)
     if (batch.count > 0) keep(&batch, sizeof batch);
   for (std::size_t first = 0, page = 0; page <= count; ++page) {
@@ -141,7 +137,7 @@ void give_body_back(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
 void empty(heap_body& heap, search& now) noexcept ACRE_REQUIRES(heap.lock) {
   const std::size_t before = heap.pages.load(std::memory_order_relaxed);
   flush_all(heap);
-  send_batches(heap);
+  try_send_all_batches(heap);
   if (clear_bins(heap)) give_body_back(heap);
   note_emptied(heap);
   now.outcome.freed_pages += before - heap.pages.load(std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 #include "base/sanitizer.hpp"
 #include "heap/address_space.hpp"
+#include "heap/foreign.hpp"
 #include "heap/fork.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/past_counts.hpp"
@@ -92,6 +93,7 @@ void detach_thread() noexcept {
   }
   current = no_bins;
   own = nullptr;
+  send_foreign_home(heap);
   send_all_batches(heap);
   heap.lock.acquire();
   flush_all(heap);
@@ -310,6 +312,7 @@ void unlock_heaps_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS 
     }
     for (remote_batch& batch : heap->batches)
       batch.count = 0;
+    heap->deep_bytes = 0;
     heap->idle = true;
     heap->next_idle = idle_heaps;
     idle_heaps = heap;

@@ -1,5 +1,6 @@
 #include "heap/remote.hpp"
 
+#include "heap/foreign.hpp"
 #include "heap/fork.hpp"
 #include "heap/slabs.hpp"
 
@@ -32,22 +33,61 @@ void send_batch(remote_batch& batch) noexcept {
   give_blocks(*batch.target, batch.blocks, count);
 }
 
+namespace {
+
+void put_into(remote_batch& batch, const bin& owner, void* block) noexcept {
+  if (batch.count == 0) {
+    batch.target = body_of(&owner);
+    batch.only = &owner;
+    batch.limit = remote_most(owner);
+  } else if (batch.only != &owner) {
+    batch.only = nullptr;
+  }
+  batch.blocks[batch.count++] = block;
+}
+
+bool try_send_batch(remote_batch& batch) noexcept {
+  if (!batch.target->lock.try_acquire()) return false;
+  const std::size_t count = batch.count;
+  batch.count = 0;
+  give_to_slabs(*batch.target, batch.blocks, count);
+  batch.target->lock.release();
+  return true;
+}
+
+}  // namespace
+
+void send_home(heap_body& from, bin& owner, void* block) noexcept {
+  remote_batch& batch = batch_for(from, owner);
+  if (batch.count > 0 && batch.target != body_of(&owner)) send_batch(batch);
+  put_into(batch, owner, block);
+  if (batch.count >= remote_most(owner)) send_batch(batch);
+}
+
+bool try_send_home(heap_body& from, bin& owner, void* block) noexcept {
+  remote_batch& batch = batch_for(from, owner);
+  const bool is_full =
+      batch.count > 0 && (batch.target != body_of(&owner) || batch.count + 1 >= remote_most(owner));
+  if (is_full && !try_send_batch(batch)) return false;
+  put_into(batch, owner, block);
+  return true;
+}
+
 void free_remote(heap_body& from, bin& owner, void* block) noexcept {
-  // Nothing of the other heap's memory is read here: its owner writes there all the time.
+  // Nothing of the other heap's memory is read here but what never changes: its owner writes there
+  // all the time.
   heap_body* const target = body_of(&owner);
   remote_batch& batch = batch_for(from, owner);
-  if (batch.target == target && batch.count > 0) {
-    batch.only = nullptr;
-  } else {
+  if (batch.target != target) {
     // A heap object can be destroyed, so nothing of it may wait.
     if (target->kind == body_kind::object) return free_direct(owner, block);
     if (batch.count > 0) send_batch(batch);
     batch.target = target;
-    batch.only = &owner;
-    batch.limit = remote_most(owner);
+    batch.only = nullptr;
+    from.keeps_foreign = true;
+    if (keep_foreign(from, owner, block)) return;
   }
-  batch.blocks[batch.count++] = block;
-  if (batch.count >= remote_most(owner)) send_batch(batch);
+  send_home(from, owner, block);
 }
 
 void free_direct(bin& owner, void* block) noexcept {
@@ -57,6 +97,11 @@ void free_direct(bin& owner, void* block) noexcept {
 void send_all_batches(heap_body& heap) noexcept {
   for (remote_batch& batch : heap.batches)
     if (batch.count > 0) send_batch(batch);
+}
+
+void try_send_all_batches(heap_body& heap) noexcept {
+  for (remote_batch& batch : heap.batches)
+    if (batch.count > 0) (void)try_send_batch(batch);
 }
 
 }  // namespace acre::heaps

@@ -27,6 +27,12 @@ void send_batch(remote_batch& batch) noexcept;
   return true;
 }
 
+/// Puts a block into the batch for its owner, which is no heap object.
+void send_home(heap_body& from, bin& owner, void* block) noexcept;
+
+/// The same without waiting for another heap's lock; false when it would have to.
+[[nodiscard]] bool try_send_home(heap_body& from, bin& owner, void* block) noexcept;
+
 /// Frees a block of another heap. `from` is the calling thread's own heap.
 void free_remote(heap_body& from, bin& owner, void* block) noexcept;
 
@@ -34,5 +40,8 @@ void free_remote(heap_body& from, bin& owner, void* block) noexcept;
 void free_direct(bin& owner, void* block) noexcept;
 
 void send_all_batches(heap_body& heap) noexcept;
+
+/// Sends what waits for heaps whose locks are free.
+void try_send_all_batches(heap_body& heap) noexcept;
 
 }  // namespace acre::heaps

@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/bits.hpp"
 #include "heap/address_space.hpp"
+#include "heap/foreign.hpp"
 #include "heap/misuse.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/usage.hpp"
@@ -425,7 +426,8 @@ void* const* fill_slab(page_run& slab, void* const* next, void* const* end) noex
       report_misuse(misuse::interior, *next++);
       continue;
     }
-    slot_stretch given = wide ? slot_stretch{index, 1} : stretch_at(next, end, index, bytes, blocks);
+    slot_stretch given =
+        wide ? slot_stretch{index, 1} : stretch_at(next, end, index, bytes, blocks);
     std::uint64_t& bits = slab.free_bits[index / 64];
     if ((bits & given.bits()) != 0) [[unlikely]] {
       // One of the stretch is free already: find it one by one.
@@ -494,20 +496,31 @@ void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noex
 
 void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept {
   ACRE_ASSERT(count <= cached(b));
-  give_to_slabs(heap, b.base + 1, count);
-  std::copy(b.base + 1 + count, b.top + 1, b.base + 1);
-  b.top -= count;
-  // A grant never exceeds what the stack holds.
-  const auto left = static_cast<std::int32_t>(cached(b));
-  if (b.grant > left) {
-    b.granted -= static_cast<std::uint64_t>(b.grant - left);
-    b.grant = left;
+  void** const first = b.base + 1;
+  void** next = first + count;
+  void** own = next;
+  if (heap.keeps_foreign) {
+    next = first;
+    own = first;
+    for (; next != first + count; ++next) {
+      bin* const owner = space.owner[space.page_of(*next)];
+      if (!is_foreign(heap, b, owner))
+        *own++ = *next;
+      else if (!try_send_home(heap, *owner, *next))
+        break;
+    }
   }
+  give_to_slabs(heap, first, static_cast<std::size_t>(own - first));
+  std::copy(next, b.top + 1, first);
+  b.top -= next - first;
+  limit_grant(b);
 }
 
 void flush_all(heap_body& heap) noexcept {
-  for_each_used_bin(
-      heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS { flush_oldest(heap, b, cached(b)); });
+  for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
+    flush_oldest(heap, b, cached(b));
+    if (cached(b) == 0 && is_deep(heap, b)) leave_deep_stack(heap, b);
+  });
   drop_empty_slabs(heap);
 }
 

@@ -34,10 +34,12 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
 void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noexcept
     ACRE_REQUIRES(heap.lock);
 
-/// The same for the `count` oldest blocks of the stack.
+/// The same for the `count` oldest blocks of the stack; those of other heaps go home. Fewer leave
+/// the stack when such a heap is in use just now.
 void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept ACRE_REQUIRES(heap.lock);
 
-/// Empties every stack and gives empty slabs back. Requires: the caller owns the stacks.
+/// Empties every stack, as far as `flush_oldest` does, and gives empty slabs back. Requires: the
+/// caller owns the stacks.
 void flush_all(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);
 
 /// Gives back slabs that are kept though empty. Needs only the lock, not the stacks.

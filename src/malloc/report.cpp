@@ -1,6 +1,7 @@
 #include "malloc/report.hpp"
 
 #include "base/text.hpp"
+#include "heap/foreign.hpp"
 #include "heap/owner.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/purger.hpp"
@@ -26,6 +27,7 @@ using heaps::page_bytes;
 void flush_own_caches() noexcept {
   heaps::heap_body* const heap = heaps::own_heap();
   if (heap == nullptr) return;
+  heaps::send_foreign_home(*heap);
   heaps::send_all_batches(*heap);
   const os::hold guard(heap->lock);
   heaps::flush_all(*heap);

@@ -1,0 +1,143 @@
+/// Blocks that one thread allocates and another frees: kept there for its own use, or sent home.
+#include "heap/foreign.hpp"
+
+#include <acre/malloc.h>
+
+#include "heap/address_space.hpp"
+#include "heap/registry.hpp"
+#include "heap/slabs.hpp"
+#include "malloc/report.hpp"
+
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using acre::heaps::bin;
+using acre::heaps::body_of;
+using acre::heaps::heap_body;
+using acre::heaps::space;
+
+std::vector<void*> make_blocks(std::size_t count, std::size_t size_bytes) {
+  std::vector<void*> blocks(count);
+  for (void*& block : blocks) {
+    block = acre_malloc(size_bytes);
+    std::memset(block, 1, size_bytes);
+  }
+  return blocks;
+}
+
+void free_blocks(const std::vector<void*>& blocks) {
+  for (void* block : blocks)
+    acre_free(block);
+}
+
+/// Runs `body` in a thread that has a heap of its own, and ends the thread.
+void in_thread(const std::function<void()>& body) {
+  std::thread([&body] {
+    acre_free(acre_malloc(16));
+    body();
+  }).join();
+}
+
+bin& own_bin(std::size_t size_bytes) {
+  return acre::heaps::own_heap()->bins[acre::heaps::class_of(size_bytes)];
+}
+
+/// Blocks that are in no slab although nobody has them.
+std::size_t cached_everywhere() {
+  std::size_t count = 0;
+  acre::heaps::for_each_heap(
+      [](heap_body& heap, void* sum) {
+        for (const bin& b : heap.bins)
+          *static_cast<std::size_t*>(sum) += acre::heaps::cached(b);
+        for (const auto& batch : heap.batches)
+          *static_cast<std::size_t*>(sum) += batch.count;
+      },
+      &count);
+  return count;
+}
+
+TEST(foreign, blocks_are_taken_again_by_the_thread_that_freed_them) {
+  for (const std::size_t size_bytes : {64U, 80U, 512U, 1024U}) {
+    const std::vector<void*> blocks = make_blocks(8, size_bytes);
+    in_thread([&] {
+      free_blocks(make_blocks(64, size_bytes));  // It allocates such blocks itself.
+      free_blocks(blocks);
+      const std::vector<void*> taken = make_blocks(8, size_bytes);
+      EXPECT_EQ(std::set<void*>(blocks.begin(), blocks.end()),
+                std::set<void*>(taken.begin(), taken.end()))
+          << size_bytes;
+      free_blocks(taken);
+    });
+  }
+}
+
+TEST(foreign, blocks_of_less_than_a_cache_line_go_home) {
+  const std::vector<void*> blocks = make_blocks(8, 48);
+  in_thread([&] {
+    free_blocks(make_blocks(64, 48));
+    free_blocks(blocks);
+    const std::vector<void*> taken = make_blocks(64, 48);
+    for (void* block : taken)
+      EXPECT_EQ(body_of(space.owner[space.page_of(block)]), acre::heaps::own_heap());
+    free_blocks(taken);
+  });
+}
+
+TEST(foreign, blocks_do_not_pile_up_where_none_are_allocated) {
+  constexpr std::size_t count = 100'000;
+  const std::vector<void*> blocks = make_blocks(count, 256);
+  in_thread([&] {
+    free_blocks(blocks);
+    EXPECT_EQ(acre::heaps::cached(own_bin(256)), 0U);
+    // One that allocates a few keeps a few.
+    const std::vector<void*> few = make_blocks(4, 512);
+    free_blocks(few);
+    EXPECT_LE(acre::heaps::cached(own_bin(512)), 16U);
+  });
+}
+
+TEST(foreign, a_thread_that_passes_many_blocks_on_gets_a_deep_stack_and_gives_it_back) {
+  constexpr std::size_t count = 3000;
+  std::vector<void*> blocks = make_blocks(count, 64);
+  in_thread([&] {
+    for (int round = 0; round < 20; ++round) {
+      const std::vector<void*> own = make_blocks(count, 64);
+      free_blocks(blocks);
+      blocks = own;
+      std::thread([&] {
+        free_blocks(blocks);
+        blocks = make_blocks(count, 64);
+      }).join();
+    }
+    EXPECT_TRUE(acre::heaps::is_deep(*acre::heaps::own_heap(), own_bin(64)));
+    EXPECT_GT(acre::heaps::own_heap()->deep_bytes, 0U);
+    acre::mallocs::flush_own_caches();
+    EXPECT_FALSE(acre::heaps::is_deep(*acre::heaps::own_heap(), own_bin(64)));
+    EXPECT_EQ(acre::heaps::own_heap()->deep_bytes, 0U);
+    EXPECT_EQ(acre::heaps::cached(own_bin(64)), 0U);
+  });
+  free_blocks(blocks);
+}
+
+TEST(foreign, blocks_go_home_when_their_keeper_ends) {
+  for (const std::size_t size_bytes : {64U, 208U, 1024U}) {
+    const std::vector<void*> blocks = make_blocks(2000, size_bytes);
+    in_thread([&] {
+      free_blocks(make_blocks(100, size_bytes));
+      free_blocks(blocks);
+    });
+    acre::mallocs::flush_own_caches();
+    EXPECT_EQ(cached_everywhere(), 0U) << size_bytes;
+    EXPECT_EQ(acre_statistics().live_bytes, 0U) << size_bytes;
+  }
+}
+
+}  // namespace
