@@ -88,9 +88,10 @@ struct acre_statistics {
 };
 ACRE_API struct acre_statistics acre_statistics(void) ACRE_NOEXCEPT;
 
-/* Figures of one size class; returns 0 when index is past the last class. */
+/* Figures of one size class; returns 0 when index is past the last class. A block that a class was
+ * lent by another counts as live where it lies, and as an allocation where it was asked for. */
 struct acre_class_statistics {
-  size_t size_bytes, allocations, live;
+  size_t size_bytes, allocations, live, live_bytes;
 };
 ACRE_API int acre_class_statistics(size_t index, struct acre_class_statistics* out) ACRE_NOEXCEPT;
 

@@ -216,9 +216,10 @@ void set_idle_capacity(bin& b, const class_shape& shape) noexcept {
 
 namespace {
 
-/// A class borrows nothing in a heap that holds less than this, or less free slots than this part.
-constexpr std::size_t lending_pages_min = 64;
-constexpr std::size_t lending_part = 16;
+/// A class borrows nothing in a heap that holds less than this (4 MiB), or less free slots than
+/// this part: smaller programs would pay for the search and gain little.
+constexpr std::size_t lending_pages_min = 1024;
+constexpr std::size_t lending_part = 8;
 
 [[nodiscard]] bool may_borrow(const heap_body& heap, unsigned size_class) noexcept
     ACRE_REQUIRES(heap.lock) {

@@ -76,6 +76,7 @@ int class_statistics(std::size_t index, struct acre_class_statistics& out) noexc
   out.size_bytes = heaps::class_bytes(static_cast<unsigned>(index));
   out.allocations = counts.allocations;
   out.live = counts.live();
+  out.live_bytes = counts.live_slots() * out.size_bytes;
   return 1;
 }
 

@@ -117,7 +117,7 @@ void add_classes(line_text& line) noexcept {
   bool first = true;
   for (unsigned c = 0; c < heaps::class_count; ++c) {
     const heaps::class_counts& of = counts.classes[c];
-    if (of.allocations == 0) continue;
+    if (of.allocations == 0 && of.in_slabs == 0) continue;
     line.add(first ? "{\"size\":" : ",{\"size\":").add_number(heaps::class_bytes(c));
     add_field(line, "allocations", of.allocations);
     add_field(line, "live", of.live());

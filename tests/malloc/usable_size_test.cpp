@@ -44,8 +44,6 @@ TEST(usable_size, does_not_change_while_the_block_lives) {
 
 TEST(usable_size, rounding_costs_at_most_an_eighth) {
   if (!family::is_acre()) GTEST_SKIP() << "only Acre promises how much rounding costs";
-  // A cache may hold blocks of several slots that other tests left; see docs/design/heap.md.
-  family::malloc_trim(0);
   for (std::size_t size = 1; size < 8U << 20U; size += 1 + size / 301) {
     void* block = family::malloc(size);
     ASSERT_NE(block, nullptr);
