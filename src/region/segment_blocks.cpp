@@ -95,12 +95,13 @@ void blocks::unlink_slab(std::uint64_t granule, class_list& list) noexcept {
 void blocks::release_empty_slabs() noexcept {
   for (unsigned index = 0; index < class_count; ++index) {
     class_list& list = head_->lists[index];
-    // An empty slab that is not the only one of its list is gone already.
-    if (list.first == 0) continue;
-    const std::uint64_t granule = list.first - 1;
-    if (descriptors_[granule].free_count != classes[index].slots) continue;
-    unlink_slab(granule, list);
-    release_slab(granule, classes[index]);
+    for (granule_link at = list.first; at != 0;) {
+      const std::uint64_t granule = at - 1;
+      at = descriptors_[granule].next;
+      if (descriptors_[granule].free_count != classes[index].slots) continue;
+      unlink_slab(granule, list);
+      release_slab(granule, classes[index]);
+    }
   }
 }
 

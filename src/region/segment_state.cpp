@@ -40,11 +40,16 @@ bool shared_segment::state::is_left_torn() const noexcept {
   return head().lock.holds() != 0 || head().unrepaired != 0;
 }
 
-result<void> shared_segment::state::repair(pid_t dead_process) noexcept {
+void shared_segment::state::note_damage() noexcept {
   segment::head& head = blocks.head();
   // Kept in the segment until the program has dealt with it: this process may die, too.
   head.unrepaired |= segment::damage::lock | (head.sections > 0 ? segment::damage::section : 0U) |
                      (head.journal.depth > 0 ? segment::damage::object : 0U);
+}
+
+result<void> shared_segment::state::repair(pid_t dead_process) noexcept {
+  segment::head& head = blocks.head();
+  note_damage();
   segment_recovery found{.dead_process = dead_process,
                          .in_section = (head.unrepaired & segment::damage::section) != 0,
                          .in_object = (head.unrepaired & segment::damage::object) != 0};

@@ -43,6 +43,7 @@ struct shared_segment::state {
   /// The same, and unlocks when it fails.
   [[nodiscard]] result<void> repair_or_refuse(pid_t dead_process) noexcept;
   [[nodiscard]] bool is_left_torn() const noexcept;
+  void note_damage() noexcept;
 
   /// Takes a block, growing the segment where it must; leaves the record open.
   /// Fails: ENOSPC.

@@ -98,6 +98,9 @@ result<void> make_ready(segment_internals::state& own) {
   segment::commit(head.ready, static_cast<std::uint64_t>(segment::readiness::being_made));
   const bool is_torn = own.is_left_torn();
   const pid_t dead_process = head.lock.owner_process();
+  // Before the old lock is forgotten: this process may die, too.
+  if (is_torn) own.note_damage();
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   new (&head.lock) robust_mutex;
   if (is_torn) {
     if (const auto locked = head.lock.lock(); !locked) return std::unexpected(locked.error());

@@ -43,7 +43,8 @@ class offset_ptr {
   template <class U>
     requires(std::convertible_to<U*, T*> && !std::same_as<U, T>)
   // NOLINTNEXTLINE(google-explicit-constructor): as a plain pointer converts.
-  offset_ptr(const offset_ptr<U>& other) noexcept : distance_(distance_to(other.get())) {}
+  offset_ptr(const offset_ptr<U>& other) noexcept
+      : distance_(distance_to(static_cast<T*>(other.get()))) {}
   /// The conversions that a plain pointer has by static_cast, such as from `void`.
   template <class U>
     requires(!std::convertible_to<U*, T*> && requires(U* from) { static_cast<T*>(from); })
