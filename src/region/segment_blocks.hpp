@@ -64,6 +64,9 @@ class blocks {
   [[nodiscard]] segment::descriptor& descriptor(std::uint64_t granule) const noexcept {
     return descriptors_[granule];
   }
+  [[nodiscard]] bool is_free(std::uint64_t granule) const noexcept {
+    return (used_map_[granule / 64] >> (granule % 64) & 1U) == 0;
+  }
   [[nodiscard]] std::uint64_t offset_of_granule(std::uint64_t granule) const noexcept {
     return places_.data_offset + granule * granule_bytes;
   }

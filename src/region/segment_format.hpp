@@ -216,6 +216,7 @@ struct damage {
   static constexpr std::uint32_t lock = 1;
   static constexpr std::uint32_t section = 2;
   static constexpr std::uint32_t object = 4;
+  static constexpr std::uint32_t untold = 8;  ///< repaired, but by a process without a callback
 };
 
 struct head {

@@ -266,6 +266,9 @@ result<void> shared_segment::destroy_linked(std::int64_t& link, const void* next
   if (!where) return std::unexpected(where.error());
   if (auto checked = check_depth(*state_); !checked) return checked;
   const std::uint64_t block = state_->blocks.offset_of(&link) + as_word(link);
+  if (state_->blocks.offset_of(next) - block < where->size_bytes()) {
+    return os::refusal(EINVAL, "shared_segment", "the next object is in the one to be destroyed");
+  }
   remove_block(*state_, *where, block, as_word(link), link_value(&link, next),
                state_->blocks.at(block), end);
   return {};

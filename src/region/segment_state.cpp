@@ -37,7 +37,7 @@ result<void> shared_segment::state::repair_or_refuse(pid_t dead_process) noexcep
 }
 
 bool shared_segment::state::is_left_torn() const noexcept {
-  return head().lock.holds() != 0 || head().unrepaired != 0;
+  return head().lock.holds() != 0 || (head().unrepaired & segment::damage::lock) != 0;
 }
 
 void shared_segment::state::note_damage() noexcept {
@@ -50,9 +50,7 @@ void shared_segment::state::note_damage() noexcept {
 result<void> shared_segment::state::repair(pid_t dead_process) noexcept {
   segment::head& head = blocks.head();
   note_damage();
-  segment_recovery found{.dead_process = dead_process,
-                         .in_section = (head.unrepaired & segment::damage::section) != 0,
-                         .in_object = (head.unrepaired & segment::damage::object) != 0};
+  segment_recovery found = what_is_left(dead_process);
   const auto settled = blocks.recover();
   if (!settled) return std::unexpected(settled.error());
   found.undone = settled->undone;
@@ -62,12 +60,28 @@ result<void> shared_segment::state::repair(pid_t dead_process) noexcept {
   head.sections = 0;
   head.lock.mark_repaired();
   if (use.on_recovery) {
-    shared_segment self = segment_internals::handle(std::unique_ptr<state>(this));
-    use.on_recovery(self, found);
-    static_cast<void>(segment_internals::take(self).release());
+    tell(found);
+  } else {
+    // For the next process that has a callback.
+    head.unrepaired = (head.unrepaired & ~segment::damage::lock) | segment::damage::untold;
   }
-  head.unrepaired = 0;
   return {};
+}
+
+segment_recovery shared_segment::state::what_is_left(pid_t dead_process) const noexcept {
+  const std::uint32_t left = head().unrepaired;
+  return {.dead_process = dead_process,
+          .in_section = (left & segment::damage::section) != 0,
+          .in_object = (left & segment::damage::object) != 0};
+}
+
+void shared_segment::state::tell(const segment_recovery& found) noexcept {
+  is_telling_ = true;
+  shared_segment self = segment_internals::handle(std::unique_ptr<state>(this));
+  use.on_recovery(self, found);
+  static_cast<void>(segment_internals::take(self).release());
+  is_telling_ = false;
+  head().unrepaired = 0;
 }
 
 // --- memory ------------------------------------------------------------------------------------
@@ -84,6 +98,13 @@ result<void> reserve_granules(os::growing_file& file, const segment::geometry& p
   return done;
 }
 
+std::uint64_t shared_segment::state::free_granules_at_end() const noexcept {
+  std::uint64_t first = head().granules;
+  while (first > 0 && blocks.is_free(first - 1))
+    --first;
+  return head().granules - first;
+}
+
 result<void> shared_segment::state::grow(std::uint64_t granules) noexcept {
   segment::head& head = blocks.head();
   const std::uint64_t left = head.granules_limit - head.granules;
@@ -91,7 +112,12 @@ result<void> shared_segment::state::grow(std::uint64_t granules) noexcept {
     return os::refusal(ENOSPC, "shared_segment", "the segment is full; its limit is % bytes",
                        head.granules_limit * segment::granule_bytes);
   }
-  const std::uint64_t least = std::min(left, granules);
+  const std::uint64_t least = granules - free_granules_at_end();
+  if (least > left) {
+    return os::refusal(ENOSPC, "shared_segment",
+                       "no free part is long enough; the segment's limit is % bytes",
+                       head.granules_limit * segment::granule_bytes);
+  }
   const std::uint64_t generous =
       std::min(left, std::max({granules, head.granules / 2, growth_granules_min}));
   auto reserved = reserve_granules(file, blocks.geometry(), head.granules, generous);
@@ -123,10 +149,7 @@ result<std::uint64_t> shared_segment::state::take_slowly(
   if (block != 0) return block;
   const auto grown = grow(segment::blocks::granules_for(size_bytes, alignment));
   if (!grown) return std::unexpected(grown.error());
-  block = blocks.take(size_bytes, alignment, where);
-  if (block != 0) return block;
-  return os::refusal(ENOSPC, "shared_segment",
-                     "no free part is long enough; the segment's limit is % bytes", limit_bytes);
+  return blocks.take(size_bytes, alignment, where);
 }
 
 // --- the way to the state ----------------------------------------------------------------------

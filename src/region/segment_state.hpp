@@ -5,6 +5,7 @@
 #include "os/growing_file.hpp"
 #include "region/segment_blocks.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -31,9 +32,11 @@ struct shared_segment::state {
     const auto taken = head().lock.lock();
     if (!taken) [[unlikely]]
       return std::unexpected(taken.error());
-    if (*taken == lock_state::clean) [[likely]]
-      return {};
-    return repair_or_refuse(head().lock.owner_process());
+    if (*taken != lock_state::clean) [[unlikely]]
+      return repair_or_refuse(head().lock.owner_process());
+    if (is_to_be_told()) [[unlikely]]
+      tell(what_is_left(0));
+    return {};
   }
   void leave() noexcept { head().lock.unlock(); }
 
@@ -44,6 +47,11 @@ struct shared_segment::state {
   [[nodiscard]] result<void> repair_or_refuse(pid_t dead_process) noexcept;
   [[nodiscard]] bool is_left_torn() const noexcept;
   void note_damage() noexcept;
+  /// Whether this process's program has to hear of what others, who have no callback, repaired.
+  [[nodiscard]] bool is_to_be_told() const noexcept {
+    return std::atomic_ref(head().unrepaired).load(std::memory_order_relaxed) != 0 &&
+           use.on_recovery && !is_telling_;
+  }
 
   /// Takes a block, growing the segment where it must; leaves the record open.
   /// Fails: ENOSPC.
@@ -65,9 +73,17 @@ struct shared_segment::state {
   [[nodiscard]] segment::head& head() const noexcept { return blocks.head(); }
 
  private:
+  [[nodiscard]] segment_recovery what_is_left(pid_t dead_process) const noexcept;
+  /// Calls the program. Requires: the lock, and a callback.
+  void tell(const segment_recovery& found) noexcept;
+  [[nodiscard]] std::uint64_t free_granules_at_end() const noexcept;
   [[nodiscard]] result<std::uint64_t> take_slowly(std::size_t size_bytes, std::size_t alignment,
                                                   const segment::publication& where) noexcept;
+  /// Makes room for a run of so many granules, together with the free ones at the end.
+  /// Fails: ENOSPC, without a change when the limit forbids it.
   [[nodiscard]] result<void> grow(std::uint64_t granules) noexcept;
+
+  bool is_telling_ = false;  ///< the program's callback runs, which may take the lock again
 };
 
 /// The way from a segment's start to its state, and from the state to the user's type.

@@ -130,6 +130,10 @@ result<std::unique_ptr<segment_internals::state>> attach(os::growing_file file, 
   if (*alone) {
     if (auto ready = make_ready(*made); !ready) return std::unexpected(ready.error());
   }
+  if (made->is_to_be_told()) {
+    if (auto entered = made->enter(); !entered) return std::unexpected(entered.error());
+    made->leave();
+  }
   return made;
 }
 
@@ -174,9 +178,14 @@ result<std::unique_ptr<segment_internals::state>> format(os::growing_file file,
 }
 
 result<void> check_place(const segment_place& place) noexcept {
-  if (!place.path().empty()) return {};
-  return os::refusal(EINVAL, "shared_segment",
-                     "a name is a slash and up to 255 characters without one");
+  if (place.path().empty()) {
+    return os::refusal(EINVAL, "shared_segment",
+                       "a name is a slash and up to 255 characters without one");
+  }
+  if (place.path().contains('\0')) {
+    return os::refusal(EINVAL, "shared_segment", "a name or path has no byte 0 within");
+  }
+  return {};
 }
 
 std::string directory_of(const std::string& path) {
@@ -222,8 +231,12 @@ result<shared_segment> shared_segment::open_or_create(const segment_place& place
     auto opened = open(place, use);
     if (opened || opened.error().number != ENOENT) return opened;
     auto made = create(place, extent, use);
+    if (made) return made;
     // Somebody else may have been faster, and others may have removed it since.
-    if (made || made.error().number != EEXIST) return made;
+    if (made.error().number == EEXIST) continue;
+    // Or been faster and taken the room that is missing here.
+    opened = open(place, use);
+    return opened ? std::move(opened) : std::move(made);
   }
 }
 

@@ -404,6 +404,47 @@ TEST(segment_kill, tells_the_next_process_when_the_first_dies_in_its_callback) {
   munmap(calls, sizeof *calls);
 }
 
+TEST(segment_kill, tells_the_next_with_a_callback_what_one_without_repaired) {
+  int calls = 0;
+  segment_recovery heard;
+  const segment_use listening{
+      .layout = {}, .on_recovery = [&](shared_segment& own, const segment_recovery& found) {
+        ++calls;
+        heard = found;
+        EXPECT_TRUE(own.check_invariants());
+      }};
+  shared_segment listener =
+      acre::or_throw(shared_segment::unnamed("untold", {.size_bytes = 256 * kib}, listening));
+  auto deaf = acre::or_throw(shared_segment::of_descriptor(listener.descriptor()));
+  const auto die_in_section = [&] {
+    const pid_t child = fork();
+    if (child == 0) {
+      const auto held = deaf.lock();
+      kill(getpid(), SIGKILL);
+    }
+    waitpid(child, nullptr, 0);
+    EXPECT_TRUE(deaf.statistics());
+  };
+  die_in_section();
+  EXPECT_EQ(calls, 0);
+  EXPECT_TRUE(listener.statistics());  // takes the lock
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(heard.in_section);
+  EXPECT_TRUE(listener.statistics());
+  EXPECT_EQ(calls, 1);
+
+  die_in_section();
+  heard = {};
+  EXPECT_TRUE(shared_segment::of_descriptor(listener.descriptor()));  // hears nothing either
+  auto opener = shared_segment::of_descriptor(listener.descriptor(), listening);
+  ASSERT_TRUE(opener) << opener.error().message();
+  EXPECT_EQ(calls, 2);
+  EXPECT_TRUE(heard.in_section);
+  EXPECT_TRUE(listener.statistics());
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(acre::or_throw(listener.statistics()).recoveries, 2U);
+}
+
 TEST(segment_kill, repairs_at_opening_what_the_last_user_left) {
   const std::string name = "/acre-segment-kill-" + std::to_string(getpid());
   const auto place = acre::region::segment_place::in_memory(name);
@@ -657,7 +698,11 @@ TEST(segment_kill, loses_nothing_when_the_repair_is_killed_too) {
   for (const auto& [left, expected] : torn) {
     const auto look = [&, at = left.get(), &is = expected](std::uint64_t count) {
       const snapshot again(at->descriptor());
-      auto after = again.open();
+      int told = 0;
+      auto after = shared_segment::of_descriptor(
+          again.descriptor(),
+          {.layout = {}, .on_recovery = [&](shared_segment&, const segment_recovery&) { ++told; }});
+      EXPECT_EQ(told, 1) << "after instruction " << count;
       ASSERT_TRUE(after) << "after instruction " << count << ": " << after.error().message();
       EXPECT_EQ(signature(*after), is);
       EXPECT_TRUE(after->check_invariants());

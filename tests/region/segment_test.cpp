@@ -123,6 +123,28 @@ TEST(offset_ptr, is_null_by_default_and_may_point_to_itself) {
   EXPECT_EQ(own.get(), nullptr);
 }
 
+struct left_base {
+  int left = 1;
+};
+struct right_base {
+  int right = 2;
+};
+struct joined : left_base, right_base {};
+
+TEST(offset_ptr, adjusts_from_a_derived_object_to_each_base) {
+  joined object;
+  const offset_ptr<joined> whole(&object);
+  const offset_ptr<right_base> right = whole;
+  EXPECT_EQ(right.get(), static_cast<right_base*>(&object));
+  EXPECT_EQ(right->right, 2);
+  EXPECT_EQ(static_cast<offset_ptr<joined>>(right), whole);
+  const offset_ptr<left_base> left = whole;
+  EXPECT_EQ(left->left, 1);
+  const offset_ptr<joined> none;
+  const offset_ptr<right_base> no_base = none;
+  EXPECT_EQ(no_base, nullptr);
+}
+
 // --- named objects -----------------------------------------------------------------------------
 
 struct point {
@@ -292,6 +314,8 @@ TEST(shared_segment, refuses_links_that_are_none) {
   EXPECT_EQ(number_of(segment.destroy_at(link)), EINVAL);
   EXPECT_EQ(number_of(segment.replace_at(link, 2, nullptr)), EINVAL);
   link = real;
+  EXPECT_EQ(number_of(segment.destroy_at(link, link.get())), EINVAL);
+  EXPECT_EQ(link.get(), real);
   EXPECT_EQ(node::alive, 1);
   EXPECT_EQ(acre::or_throw(segment.statistics()).live_blocks, 2U);
   expect_sound(segment);
@@ -399,6 +423,31 @@ TEST(shared_segment, grows_for_every_process_and_moves_nothing) {
             std::byte{43});
   EXPECT_EQ(number_of(second.try_allocate(50 * mib)), ENOSPC);
   expect_sound(second);
+}
+
+TEST(shared_segment, does_not_grow_for_what_cannot_fit) {
+  shared_segment segment = make({.size_bytes = 64 * 1024, .limit_bytes = 4 * mib});
+  const auto all = segment.allocate(64 * 1024);
+  const auto size_of_file = [&] {
+    struct stat status{};
+    EXPECT_EQ(fstat(segment.descriptor(), &status), 0);
+    return std::pair(status.st_size, status.st_blocks);
+  };
+  const auto before = size_of_file();
+  const auto refusal = segment.try_allocate(4 * mib - 64 * 1024 + 1);
+  EXPECT_EQ(number_of(refusal), ENOSPC);
+  EXPECT_EQ(size_of_file(), before);
+  EXPECT_EQ(acre::or_throw(segment.statistics()).size_bytes, 64U * 1024);
+  EXPECT_TRUE(segment.try_allocate(4 * mib - 64 * 1024));
+  segment.deallocate(all);
+  expect_sound(segment);
+}
+
+TEST(shared_segment, grows_by_what_the_free_end_lacks) {
+  shared_segment segment = make({.size_bytes = 64 * 1024, .limit_bytes = mib});
+  static_cast<void>(segment.allocate(16 * 1024));
+  EXPECT_TRUE(segment.try_allocate(mib - 16 * 1024));
+  expect_sound(segment);
 }
 
 TEST(shared_segment, sweeps_blocks_that_nobody_wants) {
@@ -531,6 +580,12 @@ TEST(shared_segment, refuses_names_that_are_none) {
   }
   EXPECT_EQ(number_of(shared_segment::open(segment_place::in_memory(std::string(256, 'n')))),
             EINVAL);
+  const std::string with_nul("/dev/shm/acre\0segment", 21);
+  for (const auto& place :
+       {segment_place::in_memory(with_nul.substr(9)), segment_place::in_file(with_nul)}) {
+    EXPECT_EQ(number_of(shared_segment::create(place, {.size_bytes = mib})), EINVAL);
+    EXPECT_EQ(number_of(shared_segment::open(place)), EINVAL);
+  }
 }
 
 TEST(shared_segment, refuses_sizes_that_are_none) {

@@ -80,7 +80,9 @@ struct segment_use {
   os::segment_layout layout;  ///< must be that of the segment
   /// Called with the lock held, in the process and thread that found the dead owner, before its own
   /// operation goes on; it may use the segment. It must not throw. When it is killed, too, the next
-  /// process calls its own.
+  /// process calls its own. What processes without a callback repair, the next one with a callback
+  /// hears when it opens the segment or takes the lock, without the process and the counts. A
+  /// report whose fields are all 0 needs nothing done.
   std::function<void(shared_segment&, const segment_recovery&)> on_recovery;
   void* address = nullptr;  ///< where to map, a multiple of the page size; null for anywhere
 };
@@ -154,7 +156,7 @@ class ACRE_API shared_segment {
   [[nodiscard]] static result<shared_segment> open(const segment_place& place,
                                                    segment_use use = {});
 
-  /// `open`, or `create` where there is none.
+  /// `open`, or `create` where there is none. Fails: as both.
   [[nodiscard]] static result<shared_segment> open_or_create(const segment_place& place,
                                                              const segment_extent& extent,
                                                              segment_use use = {});
@@ -224,7 +226,8 @@ class ACRE_API shared_segment {
   [[nodiscard]] result<T*> replace_at(offset_ptr<T>& link, Args&&... args);
 
   /// Stores `next` in the link, destroys what it held and frees its memory, as one.
-  /// Fails: EINVAL when the link is null, outside, or not to a block's start.
+  /// Fails: EINVAL when the link is null, outside, or not to a block's start, and when `next` is
+  ///        in the object that it destroys.
   template <class T>
   [[nodiscard]] result<void> destroy_at(offset_ptr<T>& link, T* next = nullptr);
 
@@ -340,6 +343,7 @@ class ACRE_API shared_segment::hold {
 
 template <class T, class... Args>
 result<T*> shared_segment::construct(std::string_view name, Args&&... args) {
+  static_assert(std::is_nothrow_destructible_v<T>, "a destructor in a segment must not throw");
   auto begun = begin_named(name, detail::segment_type_of<T>);
   if (!begun) return std::unexpected(begun.error());
   newcomer made(*this, *begun);
@@ -365,6 +369,7 @@ result<void> shared_segment::destroy(std::string_view name) {
 
 template <class T, class... Args>
 result<T*> shared_segment::construct_at(offset_ptr<T>& link, Args&&... args) {
+  static_assert(std::is_nothrow_destructible_v<T>, "a destructor in a segment must not throw");
   auto begun = begin_linked(link.distance_, detail::segment_type_of<T>);
   if (!begun) return std::unexpected(begun.error());
   newcomer made(*this, *begun);
@@ -376,6 +381,7 @@ result<T*> shared_segment::construct_at(offset_ptr<T>& link, Args&&... args) {
 
 template <class T, class... Args>
 result<T*> shared_segment::replace_at(offset_ptr<T>& link, Args&&... args) {
+  static_assert(std::is_nothrow_destructible_v<T>, "a destructor in a segment must not throw");
   auto begun = begin_linked(link.distance_, detail::segment_type_of<T>);
   if (!begun) return std::unexpected(begun.error());
   newcomer made(*this, *begun);
