@@ -99,6 +99,7 @@ void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock)
 /// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.
 void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   ++heap.visits;
+  b.closed = false;
   press(heap, b);
   sweep(heap, b);
   const std::size_t full =

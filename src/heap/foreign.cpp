@@ -56,9 +56,32 @@ bool deepen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
 
 }  // namespace
 
+namespace {
+
+/// Requires: the caller is the owner and holds no lock.
+void send_foreign_of(heap_body& heap, bin& b) noexcept {
+  void** kept = b.base;
+  for (void** slot = b.base + 1; slot <= b.top; ++slot) {
+    bin* const owner = space.owner[space.page_of(*slot)];
+    if (is_foreign(heap, b, owner))
+      send_home(heap, *owner, *slot);
+    else
+      *++kept = *slot;
+  }
+  b.top = kept;
+  limit_grant(b);
+}
+
+}  // namespace
+
 bool keep_in_full(heap_body& from, bin& keeper, void* block) noexcept {
   const std::uint32_t taken = allocations(keeper);
-  if (taken - keeper.full_at < (cached(keeper) + 3) / 4) return false;
+  const std::size_t enough = cached(keeper) - cached(keeper) / 4;
+  if (taken - keeper.full_at < enough) {
+    keeper.closed = true;
+    send_foreign_of(from, keeper);
+    return false;
+  }
   if (!from.lock.acquire_unless(fork_pending)) return false;
   keeper.full_at = taken;
   if (!keeper.busy || !deepen(from, keeper)) make_room(from, keeper);
@@ -70,18 +93,7 @@ bool keep_in_full(heap_body& from, bin& keeper, void* block) noexcept {
 
 void send_foreign_home(heap_body& heap) noexcept {
   if (!heap.keeps_foreign) return;
-  for_each_used_bin(heap, [&heap](bin& b) {
-    void** kept = b.base;
-    for (void** slot = b.base + 1; slot <= b.top; ++slot) {
-      bin* const owner = space.owner[space.page_of(*slot)];
-      if (is_foreign(heap, b, owner))
-        send_home(heap, *owner, *slot);
-      else
-        *++kept = *slot;
-    }
-    b.top = kept;
-    limit_grant(b);
-  });
+  for_each_used_bin(heap, [&heap](bin& b) { send_foreign_of(heap, b); });
 }
 
 void leave_deep_stack(heap_body& heap, bin& b) noexcept {

@@ -10,14 +10,15 @@
 /// than sent home. It stays a block of its owner's slab: when it leaves the stack unused, it is
 /// sent home like any other.
 ///
-/// Not kept are: blocks of less than a cache line, which would make two threads write to one line
-/// for as long as both live; blocks of heap objects, which die with their heap; and blocks that the
-/// thread would only pile up, since it allocates none of that size.
+/// Not kept are: blocks that share a cache line with their neighbours, since after some time every
+/// neighbour would be another thread's; blocks of heap objects, which die with their heap; and
+/// blocks that the thread would only pile up, since it allocates none of that size.
 ///
 /// A thread that takes and frees more at a time than a stack holds gets a deep one, of pages, until
 /// the class comes to rest.
 namespace acre::heaps {
 
+/// Blocks of whole cache lines are kept: multiples of this, which is also the least.
 inline constexpr std::size_t kept_bytes_min = 64;
 inline constexpr std::size_t kept_bytes_max = 1024;
 
@@ -28,17 +29,19 @@ inline constexpr std::size_t kept_bytes_max = 1024;
   static_assert(class_bytes(first) == kept_bytes_min && class_bytes(last) == kept_bytes_max);
   const std::size_t offset = reinterpret_cast<std::uintptr_t>(&owner) % body_bytes -
                              offsetof(heap_body, bins) - first * sizeof(bin);
-  if (offset > (last - first) * sizeof(bin)) return nullptr;
-  return &from.bins[first] + offset / sizeof(bin);
+  const std::size_t step = offset / sizeof(bin);
+  if (step > last - first || step % (kept_bytes_min / 16) != 0) return nullptr;
+  return &from.bins[first] + step;
 }
 
-/// Keeps a block in a full stack: makes room if the thread allocates such blocks, too.
+/// Keeps a block in a full stack: makes room if the thread allocates such blocks about as often as
+/// it frees them. Otherwise sends home what the stack holds of other heaps, and closes it to them.
 [[nodiscard]] bool keep_in_full(heap_body& from, bin& keeper, void* block) noexcept;
 
 /// Keeps a block of another heap, which is no heap object, if it is of use to the thread.
 [[nodiscard]] inline bool keep_foreign(heap_body& from, const bin& owner, void* block) noexcept {
   bin* const keeper = keeper_of(from, owner);
-  if (keeper == nullptr) return false;
+  if (keeper == nullptr || keeper->closed) return false;
   // A bin that was never used has neither.
   if (keeper->top >= keeper->end) [[unlikely]]
     return keeper->base != nullptr && keep_in_full(from, *keeper, block);

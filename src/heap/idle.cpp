@@ -5,6 +5,7 @@
 #include "heap/address_space.hpp"
 #include "heap/body.hpp"
 #include "heap/foreign.hpp"
+#include "heap/page_heap.hpp"
 #include "heap/past_counts.hpp"
 #include "heap/registry.hpp"
 #include "heap/remote.hpp"
@@ -81,7 +82,7 @@ bool is_outside(const heap_owner& owner) noexcept {
   constexpr std::size_t stack_bytes_max = 65536;
   os::waiting_place place;
   if (os::look_at_thread(owner.thread, place) != os::thread_look::waits) return false;
-  if (is_heap_lock(place.word)) return false;
+  if (is_heap_lock(place.word) || process_pages.is_lock(place.word)) return false;
   const std::uintptr_t end = end_of_stack(owner);
   if (place.stack % sizeof(std::uint64_t) != 0 || place.stack >= end) return false;
   return end - place.stack <= stack_bytes_max && !may_be_in_handler(place.stack, end);

@@ -87,6 +87,11 @@ class page_heap {
   /// The same for pages that read as zero and are not resident.
   void shorten_clean(run_index run, std::size_t pages) noexcept ACRE_EXCLUDES(lock_);
 
+  /// Whether `address` is that of the page heap's own lock, for which a thread may be waiting.
+  [[nodiscard]] bool is_lock(std::uintptr_t address) const noexcept {
+    return address == reinterpret_cast<std::uintptr_t>(&lock_);
+  }
+
   /// Gives dirty pages back to the kernel until at most `keep_pages` are left. Returns how many.
   /// The purging thread passes its gate; see purger.cpp.
   std::size_t purge_down_to(std::size_t keep_pages, os::lock* gate = nullptr) noexcept

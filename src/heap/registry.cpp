@@ -310,8 +310,11 @@ void unlock_heaps_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS 
       b.grant = 0;
       prepare_bin(*heap, b);
     }
-    for (remote_batch& batch : heap->batches)
+    for (remote_batch& batch : heap->batches) {
       batch.count = 0;
+      batch.target = nullptr;
+      batch.only = nullptr;
+    }
     heap->deep_bytes = 0;
     heap->idle = true;
     heap->next_idle = idle_heaps;

@@ -28,17 +28,25 @@ void add_cached(heap_counts& counts, const void* block) noexcept {
   if (may_hold_wide(slab)) c.cached_further += slots_of_block(slab, slot_of(slab, block)) - 1;
 }
 
+void add_stack(heap_counts& counts, const bin& b) noexcept {
+  // A thread may be setting its bin up just now.
+  void** const base = b.base;
+  void** const top = b.top;
+  if (base == nullptr) return;
+  for (void** slot = base + 1; slot <= top; ++slot)
+    add_cached(counts, *slot);
+}
+
 void add_heap(heap_body& heap, void* context) noexcept {
   auto& counts = *static_cast<heap_counts*>(context);
   const os::hold guard(heap.lock);
   for_each_used_bin(heap, [&](bin& b) {
     class_counts& c = counts.classes[static_cast<std::size_t>(&b - heap.bins)];
     c.allocations += b.granted - static_cast<std::uint64_t>(std::max(b.grant, 0));
-    if (!heap.borrows)
+    if (!heap.borrows && !heap.keeps_foreign)
       c.cached += cached(b);
     else
-      for (void** slot = b.base + 1; slot <= b.top; ++slot)
-        add_cached(counts, *slot);
+      add_stack(counts, b);
     c.seen_bytes += b.seen_bytes;
     c.seen_count += b.seen_count;
   });
@@ -159,7 +167,11 @@ const void* find_double_free() noexcept {
   const auto each_cached = [&heap](auto visit) ACRE_NO_THREAD_SAFETY_ANALYSIS {
     for_each_used_bin(heap, [&](bin& b) {
       for (void** slot = b.base + 1; slot <= b.top; ++slot) {
-        page_run& slab = space.runs[space.run_of_page[space.page_of(*slot)]];
+        const std::size_t page = space.page_of(*slot);
+        const bin* const owner = space.owner[page];
+        // Another heap's bits are guarded by its own lock.
+        if (owner == nullptr || is_large_marker(owner) || body_of(owner) != &heap) continue;
+        page_run& slab = space.runs[space.run_of_page[page]];
         const std::size_t index = slot_of(slab, *slot);
         visit(slab.free_bits[index / 64], std::uint64_t{1} << (index % 64), *slot);
       }

@@ -65,7 +65,7 @@ std::size_t cached_everywhere() {
 }
 
 TEST(foreign, blocks_are_taken_again_by_the_thread_that_freed_them) {
-  for (const std::size_t size_bytes : {64U, 80U, 512U, 1024U}) {
+  for (const std::size_t size_bytes : {64U, 128U, 576U, 1024U}) {
     const std::vector<void*> blocks = make_blocks(8, size_bytes);
     in_thread([&] {
       free_blocks(make_blocks(64, size_bytes));  // It allocates such blocks itself.
@@ -79,16 +79,18 @@ TEST(foreign, blocks_are_taken_again_by_the_thread_that_freed_them) {
   }
 }
 
-TEST(foreign, blocks_of_less_than_a_cache_line_go_home) {
-  const std::vector<void*> blocks = make_blocks(8, 48);
-  in_thread([&] {
-    free_blocks(make_blocks(64, 48));
-    free_blocks(blocks);
-    const std::vector<void*> taken = make_blocks(64, 48);
-    for (void* block : taken)
-      EXPECT_EQ(body_of(space.owner[space.page_of(block)]), acre::heaps::own_heap());
-    free_blocks(taken);
-  });
+TEST(foreign, blocks_that_share_a_cache_line_go_home) {
+  for (const std::size_t size_bytes : {48U, 80U, 1008U}) {
+    const std::vector<void*> blocks = make_blocks(8, size_bytes);
+    in_thread([&] {
+      free_blocks(make_blocks(64, size_bytes));
+      free_blocks(blocks);
+      const std::vector<void*> taken = make_blocks(64, size_bytes);
+      for (void* block : taken)
+        EXPECT_EQ(body_of(space.owner[space.page_of(block)]), acre::heaps::own_heap());
+      free_blocks(taken);
+    });
+  }
 }
 
 TEST(foreign, blocks_do_not_pile_up_where_none_are_allocated) {
@@ -128,7 +130,7 @@ TEST(foreign, a_thread_that_passes_many_blocks_on_gets_a_deep_stack_and_gives_it
 }
 
 TEST(foreign, blocks_go_home_when_their_keeper_ends) {
-  for (const std::size_t size_bytes : {64U, 208U, 1024U}) {
+  for (const std::size_t size_bytes : {64U, 192U, 208U, 1024U}) {
     const std::vector<void*> blocks = make_blocks(2000, size_bytes);
     in_thread([&] {
       free_blocks(make_blocks(100, size_bytes));
