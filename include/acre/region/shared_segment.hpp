@@ -315,6 +315,9 @@ class ACRE_API shared_segment {
                                          const detail::segment_type& type) const;
   [[nodiscard]] result<void> destroy_named(std::string_view name, const detail::segment_type& type,
                                            destructor end);
+  /// An object that `link` does not lead to yet.
+  template <class T, class... Args>
+  [[nodiscard]] result<T*> construct_for(offset_ptr<T>& link, Args&&... args);
   [[nodiscard]] result<void*> begin_linked(std::int64_t& link, const detail::segment_type& type);
   void publish_linked(std::int64_t& link, void* object) noexcept;
   [[nodiscard]] result<void> replace_linked(std::int64_t& link, void* object, destructor end);
@@ -368,26 +371,28 @@ result<void> shared_segment::destroy(std::string_view name) {
 }
 
 template <class T, class... Args>
-result<T*> shared_segment::construct_at(offset_ptr<T>& link, Args&&... args) {
+result<T*> shared_segment::construct_for(offset_ptr<T>& link, Args&&... args) {
   static_assert(std::is_nothrow_destructible_v<T>, "a destructor in a segment must not throw");
   auto begun = begin_linked(link.distance_, detail::segment_type_of<T>);
   if (!begun) return std::unexpected(begun.error());
   newcomer made(*this, *begun);
   T* const object = std::construct_at(static_cast<T*>(made.storage()), std::forward<Args>(args)...);
   made.settle();
-  publish_linked(link.distance_, object);
+  return object;
+}
+
+template <class T, class... Args>
+result<T*> shared_segment::construct_at(offset_ptr<T>& link, Args&&... args) {
+  auto object = construct_for(link, std::forward<Args>(args)...);
+  if (object) publish_linked(link.distance_, *object);
   return object;
 }
 
 template <class T, class... Args>
 result<T*> shared_segment::replace_at(offset_ptr<T>& link, Args&&... args) {
-  static_assert(std::is_nothrow_destructible_v<T>, "a destructor in a segment must not throw");
-  auto begun = begin_linked(link.distance_, detail::segment_type_of<T>);
-  if (!begun) return std::unexpected(begun.error());
-  newcomer made(*this, *begun);
-  T* const object = std::construct_at(static_cast<T*>(made.storage()), std::forward<Args>(args)...);
-  made.settle();
-  auto replaced = replace_linked(link.distance_, object, destroy_object<T>);
+  auto object = construct_for(link, std::forward<Args>(args)...);
+  if (!object) return object;
+  auto replaced = replace_linked(link.distance_, *object, destroy_object<T>);
   if (!replaced) return std::unexpected(replaced.error());
   return object;
 }
