@@ -10,7 +10,7 @@ import subprocess
 import time
 import xml.etree.ElementTree as ElementTree
 
-from tool_case import TOOL, ToolCase, main
+from tool_case import TOOL, ToolCase, main, read_to_end
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -121,12 +121,7 @@ class Measurement(ToolCase):
         process = subprocess.Popen([TOOL, "machine", "--quick", *files], stdin=subprocess.DEVNULL,
                                    stdout=slave, stderr=slave, env=environment)
         os.close(slave)
-        output = b""
-        try:
-            while piece := os.read(master, 65536):
-                output += piece
-        except OSError:  # the terminal is gone with its last user
-            pass
+        output = read_to_end(master)
         cls.code = process.wait(timeout=60)
         cls.seconds = time.monotonic() - start
         os.close(master)

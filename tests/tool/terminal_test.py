@@ -8,7 +8,7 @@ import subprocess
 import termios
 import time
 
-from tool_case import COUNTER, TOOL, ToolCase, main, require_terminal
+from tool_case import COUNTER, TOOL, ToolCase, main, read_to_end, require_terminal
 
 
 class Terminal(ToolCase):
@@ -68,12 +68,7 @@ class Terminal(ToolCase):
         process = subprocess.Popen([TOOL, *words], stdout=inner, stdin=subprocess.DEVNULL,
                                    env=base | {"NO_COLOR": "1"} | environment)
         os.close(inner)
-        output = b""
-        try:
-            while piece := os.read(terminal, 65536):
-                output += piece
-        except OSError:  # the terminal is gone with its last user
-            pass
+        output = read_to_end(terminal)
         os.close(terminal)
         self.assertEqual(process.wait(timeout=60), 0, output)
         return output.decode().replace("\r\n", "\n")

@@ -114,6 +114,17 @@ def require_terminal():
         raise unittest.SkipTest(f"no pseudo-terminal can be opened here: {problem}") from None
 
 
+def read_to_end(terminal):
+    """All that comes out of a terminal's (or a pipe's) descriptor until its last user is gone."""
+    output = b""
+    try:
+        while piece := os.read(terminal, 65536):
+            output += piece
+    except OSError:  # so a terminal ends
+        pass
+    return output
+
+
 def main():
     """Runs the tests of a file; exit code 77, a skip for CTest, when each of them was skipped."""
     result = unittest.main(exit=False).result
