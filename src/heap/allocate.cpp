@@ -330,7 +330,7 @@ void release_other(bin* owner, void* block) noexcept {
   const auto offset =
       reinterpret_cast<std::uintptr_t>(owner) - reinterpret_cast<std::uintptr_t>(target->bins);
   if (offset < sizeof target->bins) [[likely]]
-    return free_remote(*body_of(own), *owner, block);
+    return free_remote(from, *owner, block);
   release_rare(block);
 }
 

@@ -54,10 +54,6 @@ bool deepen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   return true;
 }
 
-}  // namespace
-
-namespace {
-
 /// Requires: the caller is the owner and holds no lock.
 void send_foreign_of(heap_body& heap, bin& b) noexcept {
   void** kept = b.base;
