@@ -223,17 +223,11 @@ void* allocate_any(std::size_t size_bytes) noexcept {
   return any_size(size_bytes);
 }
 
-unsigned aligned_class_of(std::size_t size_bytes, std::size_t alignment_bytes) noexcept {
-  if (alignment_bytes > page_bytes || size_bytes > class_bytes_max) return class_count;
-  // Blocks of a class are aligned to every power of two that divides its size.
-  const std::size_t rounded = base::align_up(std::max<std::size_t>(size_bytes, 1), alignment_bytes);
-  unsigned c = class_of(rounded);
-  while (c < class_count && class_bytes(c) % alignment_bytes != 0)
-    ++c;
-  return c;
-}
-
 namespace {
+
+[[nodiscard]] bool is_aligned(const void* block, std::size_t alignment_bytes) noexcept {
+  return (reinterpret_cast<std::uintptr_t>(block) & (alignment_bytes - 1)) == 0;
+}
 
 /// A block of the class's own slabs instead of `other`, which another class lent and which is not
 /// aligned. From now on the class borrows nothing.
@@ -254,11 +248,11 @@ void* allocate_own_class(unsigned size_class, void* other) noexcept {
 }  // namespace
 
 void* allocate_aligned(std::size_t size_bytes, std::size_t alignment_bytes) noexcept {
-  if (alignment_bytes <= 16) return any_size(size_bytes);
-  if (const unsigned c = aligned_class_of(size_bytes, alignment_bytes); c < class_count) {
-    void* const block = any_size(class_bytes(c));
-    const bool fits = reinterpret_cast<std::uintptr_t>(block) % alignment_bytes == 0;
-    return fits ? block : allocate_own_class(c, block);
+  if (const std::size_t bytes = aligned_bytes(size_bytes, alignment_bytes); bytes != 0) {
+    void* const block = allocate<allocate_slow, medium_or_huge>(bytes);
+    if (is_aligned(block, alignment_bytes)) [[likely]]
+      return block;
+    return allocate_own_class(class_of(bytes), block);
   }
   heap_body* const common = common_heap();
   if (common == nullptr) return nullptr;

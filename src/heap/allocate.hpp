@@ -57,10 +57,6 @@ void give_locked(heap_body& heap, bin& b, void* block) noexcept ACRE_REQUIRES(he
 /// Makes room in a full stack, if it can without waiting for another heap.
 void make_room(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
 
-/// The class whose blocks hold `size_bytes` at that alignment (a power of two), or class_count.
-[[nodiscard]] unsigned aligned_class_of(std::size_t size_bytes,
-                                        std::size_t alignment_bytes) noexcept;
-
 [[gnu::always_inline]] inline void* pop(bin* b) noexcept {
   void** const top = b->top;
   b->top = top - 1;

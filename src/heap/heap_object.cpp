@@ -65,12 +65,11 @@ void* allocate_from_object(heap_body& heap, std::size_t size_bytes,
                            std::size_t alignment_bytes) noexcept {
   std::size_t bytes = size_bytes;
   if (alignment_bytes > 16) {
-    const unsigned size_class = aligned_class_of(size_bytes, alignment_bytes);
-    if (size_class == class_count)
+    bytes = aligned_bytes(size_bytes, alignment_bytes);
+    if (bytes == 0)
       return allocate_large(heap, std::max<std::size_t>(size_bytes, 1),
                             std::max(alignment_bytes, page_bytes))
           .address;
-    bytes = class_bytes(size_class);
   }
   if (bytes > class_bytes_max) return allocate_large(heap, bytes).address;
   return allocate_locked(heap, class_of(bytes), bytes);

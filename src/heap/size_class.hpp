@@ -42,6 +42,15 @@ inline constexpr unsigned class_count = small_class_count + 6 * 8;
   return size_bytes <= small_bytes_max ? small_class_of(size_bytes) : medium_class_of(size_bytes);
 }
 
+/// A size of which the class's blocks hold `size_bytes` at that alignment, a power of two; 0 when
+/// there is none. Sizes of classes are multiples of a power of two, the step between them. So a
+/// multiple of the alignment is among classes that all are multiples of it, or one of their sizes.
+[[nodiscard]] constexpr std::size_t aligned_bytes(std::size_t size_bytes,
+                                                  std::size_t alignment_bytes) noexcept {
+  if (alignment_bytes > page_bytes || size_bytes > class_bytes_max) return 0;
+  return base::align_up(size_bytes == 0 ? 1 : size_bytes, alignment_bytes);
+}
+
 [[nodiscard]] constexpr std::size_t class_bytes(unsigned size_class) noexcept {
   if (size_class < small_class_count) return std::max<std::size_t>(size_class, 1) * 16;
   const unsigned step = size_class - small_class_count;

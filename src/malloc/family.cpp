@@ -121,7 +121,7 @@ void* allocate_aligned(std::size_t alignment, std::size_t size_bytes) noexcept {
 }
 
 void* allocate_strictly_aligned(std::size_t alignment, std::size_t size_bytes) noexcept {
-  if (!std::has_single_bit(alignment)) {
+  if (!base::is_power_of_two(alignment)) {
     errno = EINVAL;
     return nullptr;
   }
@@ -129,7 +129,7 @@ void* allocate_strictly_aligned(std::size_t alignment, std::size_t size_bytes) n
 }
 
 int allocate_posix(void** block, std::size_t alignment, std::size_t size_bytes) noexcept {
-  if (!std::has_single_bit(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
+  if (!base::is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
   const int saved = errno;
   void* const fresh = too_large(alignment, size_bytes) ? nullptr : aligned(alignment, size_bytes);
   // POSIX leaves errno open; glibc sets it on failure, and programs look.

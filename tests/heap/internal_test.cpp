@@ -39,6 +39,20 @@ void make_dirty_pages() {
     acre_free(block);
 }
 
+TEST(size_class, of_an_aligned_request_has_aligned_blocks) {
+  using namespace acre::heaps;
+  for (std::size_t alignment = 16; alignment <= page_bytes; alignment *= 2) {
+    for (std::size_t size = 0; size <= class_bytes_max; ++size) {
+      const std::size_t bytes = aligned_bytes(size, alignment);
+      ASSERT_GE(bytes, size);
+      ASSERT_LT(bytes, size + alignment + (size == 0 ? 1 : 0));
+      ASSERT_EQ(class_bytes(class_of(bytes)) % alignment, 0U) << size << " at " << alignment;
+    }
+    EXPECT_EQ(aligned_bytes(class_bytes_max + 1, alignment), 0U);
+  }
+  EXPECT_EQ(aligned_bytes(1, page_bytes * 2), 0U);
+}
+
 TEST(page_heap, a_child_of_fork_gets_back_what_its_parent_was_purging) {
   make_dirty_pages();
   acre_malloc_trim(0);
