@@ -19,7 +19,7 @@ namespace acre::heaps {
 
 namespace {
 
-constexpr std::uint16_t busy_pressure = 4;
+constexpr std::uint8_t busy_pressure = 4;
 
 [[nodiscard]] std::size_t capacity(const bin& b) noexcept {
   return static_cast<std::size_t>(b.end - b.base);
@@ -99,7 +99,7 @@ void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock)
 /// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.
 void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   ++heap.visits;
-  b.closed = false;
+  judge_foreign(heap, b);
   press(heap, b);
   sweep(heap, b);
   const std::size_t full =

@@ -33,13 +33,14 @@ struct alignas(128) bin {
   std::uint32_t seen_count;
   std::uint64_t granted;  ///< allocations granted since the start, with those left in `grant`
   void** base;
-  std::uint16_t pressure;    ///< refills and flushes since the bin was set up or found idle
+  std::uint8_t pressure;     ///< refills and flushes since the bin was set up or found idle
   std::uint8_t low;          ///< a stack of at most so many is refilled when its grant ends
   bool busy;                 ///< pressure has shown that more blocks are worth caching
-  bool closed;               ///< to blocks of other heaps, until the next refill; see foreign.hpp
+  bool keeps;                ///< blocks of other heaps, until the next refill; see foreign.hpp
+  std::uint32_t foreign;     ///< such blocks freed by the thread since `looked_at`
   std::uint64_t seen_bytes;  ///< sum of the sizes asked for on the slow path
   std::uint32_t stamp;       ///< how much the bin had been used when the sweep last came by
-  std::uint32_t full_at;     ///< `allocations` when room was last made for foreign blocks
+  std::uint32_t looked_at;   ///< `allocations` when it was last decided about foreign blocks
   void* first[8];
 };
 static_assert(sizeof(bin) == 128);

@@ -16,9 +16,9 @@ namespace {
 constexpr std::size_t deep_words_max = 4096;
 constexpr std::size_t deep_bytes_max = 262144;
 
-/// What the deep stacks of a heap may hold: a quarter of its own pages and as much as one of them.
+/// What the deep stacks of a heap may hold: half of its own pages and as much as one of them.
 std::size_t deep_room_bytes(const heap_body& heap) noexcept {
-  return heap.pages.load(std::memory_order_relaxed) * page_bytes / 4 + deep_bytes_max;
+  return heap.pages.load(std::memory_order_relaxed) * page_bytes / 2 + deep_bytes_max;
 }
 
 /// The stack begins before the first word of its memory; see body.hpp.
@@ -30,11 +30,11 @@ std::size_t stack_words_in(run_index run) noexcept {
   return space.runs[run].pages * page_bytes / sizeof(void*);
 }
 
-/// Moves the bin to a stack of twice the room. False when it has the most it may.
+/// Moves the bin to a stack of half as much room again. False when it has the most it may.
 bool deepen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const std::size_t block_bytes = class_shapes[class_of_bin(heap, b)].bytes;
   const auto words = static_cast<std::size_t>(b.end - b.base);
-  const std::size_t wanted = std::min({words * 2, deep_words_max, deep_bytes_max / block_bytes});
+  const std::size_t wanted = std::min({words + words / 2, deep_words_max, deep_bytes_max / block_bytes});
   const std::size_t more_bytes = (wanted - std::min(wanted, words)) * block_bytes;
   if (more_bytes == 0 || heap.deep_bytes + more_bytes > deep_room_bytes(heap)) return false;
   run_index run = is_deep(heap, b) ? run_of_stack(b.base) : 0;
@@ -54,32 +54,58 @@ bool deepen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   return true;
 }
 
-/// Requires: the caller is the owner and holds no lock.
-void send_foreign_of(heap_body& heap, bin& b) noexcept {
+/// Sends foreign blocks home, all but those among the newest `stay` of the stack. Requires: the
+/// caller is the owner and holds no lock.
+void send_foreign_of(heap_body& heap, bin& b, std::size_t stay) noexcept {
+  void** const end = b.top - std::min(stay, cached(b));
   void** kept = b.base;
-  for (void** slot = b.base + 1; slot <= b.top; ++slot) {
+  for (void** slot = b.base + 1; slot <= end; ++slot) {
     bin* const owner = space.owner[space.page_of(*slot)];
     if (is_foreign(heap, b, owner))
       send_home(heap, *owner, *slot);
     else
       *++kept = *slot;
   }
-  b.top = kept;
+  b.top = std::copy(end + 1, b.top + 1, kept + 1) - 1;
   limit_grant(b);
+}
+
+/// Allocations since `looked_at`, at most twice what the stack holds: what was allocated long ago
+/// is no sign of need.
+std::size_t recent_allocations(bin& b) noexcept {
+  const std::size_t taken = allocations(b) - b.looked_at;
+  const std::size_t most = cached(b) * 2;
+  if (taken <= most) return taken;
+  b.foreign = static_cast<std::uint32_t>(std::size_t{b.foreign} * most / taken);
+  b.looked_at += static_cast<std::uint32_t>(taken - most);
+  return most;
 }
 
 }  // namespace
 
+void judge_foreign(heap_body& heap, bin& b) noexcept {
+  constexpr std::size_t line_bytes = 64;
+  const std::size_t block_bytes = class_shapes[class_of_bin(heap, b)].bytes;
+  if (block_bytes % line_bytes == 0) {
+    b.keeps = true;
+    return;
+  }
+  if (b.foreign == 0) return;
+  // What is freed is what was allocated, in the long run: at least three quarters of it foreign.
+  const std::size_t taken = allocations(b) - b.looked_at;
+  b.keeps = taken * 3 <= std::size_t{b.foreign} * 4;
+  b.looked_at += static_cast<std::uint32_t>(taken);
+  b.foreign = 0;
+}
+
 bool keep_in_full(heap_body& from, bin& keeper, void* block) noexcept {
-  const std::uint32_t taken = allocations(keeper);
-  const std::size_t enough = cached(keeper) - cached(keeper) / 4;
-  if (taken - keeper.full_at < enough) {
-    keeper.closed = true;
-    send_foreign_of(from, keeper);
+  const std::size_t needed = recent_allocations(keeper);
+  if (needed < cached(keeper) - cached(keeper) / 4) {
+    keeper.keeps = false;
+    send_foreign_of(from, keeper, needed);
     return false;
   }
   if (!from.lock.acquire_unless(fork_pending)) return false;
-  keeper.full_at = taken;
   if (!keeper.busy || !deepen(from, keeper)) make_room(from, keeper);
   const bool fits = keeper.top < keeper.end;
   if (fits) *++keeper.top = block;
@@ -89,7 +115,7 @@ bool keep_in_full(heap_body& from, bin& keeper, void* block) noexcept {
 
 void send_foreign_home(heap_body& heap) noexcept {
   if (!heap.keeps_foreign) return;
-  for_each_used_bin(heap, [&heap](bin& b) { send_foreign_of(heap, b); });
+  for_each_used_bin(heap, [&heap](bin& b) { send_foreign_of(heap, b, 0); });
 }
 
 void leave_deep_stack(heap_body& heap, bin& b) noexcept {

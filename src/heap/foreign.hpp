@@ -10,29 +10,31 @@
 /// than sent home. It stays a block of its owner's slab: when it leaves the stack unused, it is
 /// sent home like any other.
 ///
-/// Not kept are: blocks that share a cache line with their neighbours, since after some time every
-/// neighbour would be another thread's; blocks of heap objects, which die with their heap; and
-/// blocks that the thread would only pile up, since it allocates none of that size.
+/// Not kept are: blocks of heap objects, which die with their heap; blocks that the thread would
+/// only pile up, since it allocates none of that size; and blocks that share a cache line with
+/// their neighbours, if the thread frees more of its own than of others, since after some time
+/// every neighbour would be another thread's. (If nearly all that it frees is foreign, its own
+/// blocks come back to it from other threads' caches just the same.)
 ///
 /// A thread that takes and frees more at a time than a stack holds gets a deep one, of pages, until
 /// the class comes to rest.
 namespace acre::heaps {
 
-/// Blocks of whole cache lines are kept: multiples of this, which is also the least.
-inline constexpr std::size_t kept_bytes_min = 64;
 inline constexpr std::size_t kept_bytes_max = 1024;
 
 /// The thread's own bin for the class of a block of `owner`; null for classes that are not kept.
 [[nodiscard]] inline bin* keeper_of(heap_body& from, const bin& owner) noexcept {
-  constexpr std::size_t first = kept_bytes_min / 16;
   constexpr std::size_t last = kept_bytes_max / 16;
-  static_assert(class_bytes(first) == kept_bytes_min && class_bytes(last) == kept_bytes_max);
-  const std::size_t offset = reinterpret_cast<std::uintptr_t>(&owner) % body_bytes -
-                             offsetof(heap_body, bins) - first * sizeof(bin);
-  const std::size_t step = offset / sizeof(bin);
-  if (step > last - first || step % (kept_bytes_min / 16) != 0) return nullptr;
-  return &from.bins[first] + step;
+  static_assert(class_bytes(last) == kept_bytes_max);
+  const std::size_t offset =
+      reinterpret_cast<std::uintptr_t>(&owner) % body_bytes - offsetof(heap_body, bins);
+  return offset > last * sizeof(bin)
+             ? nullptr
+             : reinterpret_cast<bin*>(reinterpret_cast<std::byte*>(from.bins) + offset);
 }
+
+/// Decides at a refill whether the bin keeps foreign blocks until the next.
+void judge_foreign(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
 
 /// Keeps a block in a full stack: makes room if the thread allocates such blocks about as often as
 /// it frees them. Otherwise sends home what the stack holds of other heaps, and closes it to them.
@@ -41,11 +43,14 @@ inline constexpr std::size_t kept_bytes_max = 1024;
 /// Keeps a block of another heap, which is no heap object, if it is of use to the thread.
 [[nodiscard]] inline bool keep_foreign(heap_body& from, const bin& owner, void* block) noexcept {
   bin* const keeper = keeper_of(from, owner);
-  if (keeper == nullptr || keeper->closed) return false;
-  // A bin that was never used has neither.
-  if (keeper->top >= keeper->end) [[unlikely]]
-    return keeper->base != nullptr && keep_in_full(from, *keeper, block);
-  *++keeper->top = block;
+  if (keeper == nullptr) return false;
+  ++keeper->foreign;
+  if (!keeper->keeps) return false;
+  void** const top = keeper->top + 1;
+  if (top > keeper->end) [[unlikely]]
+    return keep_in_full(from, *keeper, block);
+  *top = block;
+  keeper->top = top;
   return true;
 }
 
