@@ -184,6 +184,11 @@ void* allocate_slow(bin* b, std::size_t size_bytes) noexcept {
       return common == nullptr ? nullptr : allocate_locked(*common, size_class, size_bytes);
     }
     b = bins + size_class;
+    // Of the thread before, or from before the heap was taken for idle.
+    if (b->grant > 0) {
+      --b->grant;
+      return pop(b);
+    }
   }
   heap_body& heap = *body_of(b);
   b->grant = 0;

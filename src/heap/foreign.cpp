@@ -34,7 +34,8 @@ std::size_t stack_words_in(run_index run) noexcept {
 bool deepen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const std::size_t block_bytes = class_shapes[class_of_bin(heap, b)].bytes;
   const auto words = static_cast<std::size_t>(b.end - b.base);
-  const std::size_t wanted = std::min({words + words / 2, deep_words_max, deep_bytes_max / block_bytes});
+  const std::size_t wanted =
+      std::min({words + words / 2, deep_words_max, deep_bytes_max / block_bytes});
   const std::size_t more_bytes = (wanted - std::min(wanted, words)) * block_bytes;
   if (more_bytes == 0 || heap.deep_bytes + more_bytes > deep_room_bytes(heap)) return false;
   run_index run = is_deep(heap, b) ? run_of_stack(b.base) : 0;

@@ -57,6 +57,7 @@ void purge_while_useful() noexcept {
     gate.acquire();
     // While a fork is pending it would all be parked again.
     if (fork_pending.load(std::memory_order_relaxed) == 0) release_all_parked();
+    empty_left_heaps();
     gate.release();
     idle = search_idle_heaps(gate);
     const std::size_t purged = process_pages.purge_unneeded(gate);
@@ -94,6 +95,7 @@ void purge_later() noexcept {
 
 unsigned long purge_now(unsigned long keep_pages) noexcept {
   empty_waiting_heaps();
+  empty_left_heaps();
   for_each_heap(
       [](heap_body& heap, void*) noexcept {
         const os::hold guard(heap.lock);
@@ -104,6 +106,7 @@ unsigned long purge_now(unsigned long keep_pages) noexcept {
 }
 
 bool drop_all_empty_slabs() noexcept {
+  empty_left_heaps();
   return try_each_heap(drop_empty, nullptr);
 }
 

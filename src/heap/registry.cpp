@@ -46,11 +46,15 @@ heap_body* idle_heaps ACRE_GUARDED_BY(registry_lock) = nullptr;
 heap_body* spare_objects ACRE_GUARDED_BY(registry_lock) = nullptr;
 thread_counts threads ACRE_GUARDED_BY(registry_lock);
 std::size_t retired_count ACRE_GUARDED_BY(registry_lock) = 0;
+std::size_t left_bytes ACRE_GUARDED_BY(registry_lock) = 0;  ///< of all heaps: see leave_filled
 bool key_made ACRE_GUARDED_BY(registry_lock) = false;
 pthread_key_t exit_key;
 
 /// Written once under registry_lock; acquire and release pair so that the body is seen whole.
 constinit std::atomic<heap_body*> common{nullptr};
+
+/// What idle heaps may hold for threads to come: half of what is worth a purging thread.
+constexpr std::size_t left_bytes_max = std::size_t{1} << 20;
 
 /// The first round of key destructors goes by, since most of what they free is freed there. The
 /// heap is left in the second, so that a thread that first allocates in an early round leaves, too:
@@ -83,6 +87,40 @@ bin* take_back(heap_body& heap) noexcept {
   return heap.bins;
 }
 
+/// Leaves in the caches what the thread itself used of them, for one like it; returns its size and
+/// that of the spare runs.
+std::size_t drop_surplus(heap_body& heap) noexcept {
+  const os::hold guard(heap.lock);
+  std::size_t bytes = 0;
+  for_each_used_bin(heap, [&](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
+    const std::size_t taken = allocations(b) - b.looked_at;
+    b.looked_at += static_cast<std::uint32_t>(taken);
+    b.foreign = 0;
+    if (cached(b) > taken) flush_oldest(heap, b, cached(b) - taken);
+    const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+    bytes += cached(b) * shape.bytes;
+    if (taken <= shape.cache_first && cached(b) <= taken && !is_deep(heap, b))
+      set_idle_capacity(b, shape);
+  });
+  return bytes + heap.spare_pages * page_bytes;
+}
+
+/// Whether a heap that becomes idle may stay as it is, for the next thread. To empty the caches of
+/// each thread that ends, and to fill them again for the next, is most of what a short one costs.
+[[nodiscard]] bool leave_filled(heap_body& heap) noexcept {
+  const std::size_t bytes = drop_surplus(heap);
+  const os::hold guard(registry_lock);
+  if (left_bytes + bytes > left_bytes_max) return false;
+  left_bytes += bytes;
+  heap.left_bytes = bytes;
+  return true;
+}
+
+void forget_left(heap_body& heap) noexcept ACRE_REQUIRES(registry_lock) {
+  left_bytes -= heap.left_bytes;
+  heap.left_bytes = 0;
+}
+
 void detach_thread() noexcept {
   heap_body& heap = *own;
   ending = true;
@@ -93,11 +131,14 @@ void detach_thread() noexcept {
   }
   current = no_bins;
   own = nullptr;
-  send_foreign_home(heap);
   send_all_batches(heap);
-  heap.lock.acquire();
-  flush_all(heap);
-  heap.lock.release();
+  if (!leave_filled(heap)) {
+    send_foreign_home(heap);
+    send_all_batches(heap);
+    heap.lock.acquire();
+    flush_all(heap);
+    heap.lock.release();
+  }
   const os::hold guard(registry_lock);
   heap.idle = true;
   heap.next_idle = idle_heaps;
@@ -168,6 +209,7 @@ bin* attach_thread() noexcept {
     if (heap != nullptr) {
       idle_heaps = heap->next_idle;
       heap->idle = false;
+      forget_left(*heap);
     } else {
       heap = new_body(body_kind::thread);
     }
@@ -258,6 +300,18 @@ bool try_each_heap(void (*visit)(heap_body&, void*), void* context) noexcept {
     visit(*heap, context);
   registry_lock.release();
   return true;
+}
+
+void empty_left_heaps() noexcept {
+  if (!registry_lock.try_acquire()) return;
+  for (heap_body* heap = idle_heaps; heap != nullptr && left_bytes != 0; heap = heap->next_idle) {
+    if (heap->left_bytes == 0 || !heap->lock.try_acquire()) continue;
+    flush_all(*heap);
+    try_send_all_batches(*heap);
+    heap->lock.release();
+    forget_left(*heap);
+  }
+  registry_lock.release();
 }
 
 thread_counts count_threads() noexcept {

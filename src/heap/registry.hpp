@@ -74,6 +74,9 @@ struct thread_counts {
 };
 [[nodiscard]] thread_counts count_threads() noexcept;
 
+/// Empties the caches that threads which ended left to those to come.
+void empty_left_heaps() noexcept;
+
 /// Allocations of heap objects that are gone.
 [[nodiscard]] std::size_t retired_allocations() noexcept;
 

@@ -8,7 +8,9 @@
 #include "heap/slabs.hpp"
 #include "malloc/report.hpp"
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <set>
@@ -79,18 +81,41 @@ TEST(foreign, blocks_are_taken_again_by_the_thread_that_freed_them) {
   }
 }
 
-TEST(foreign, blocks_that_share_a_cache_line_go_home) {
+TEST(foreign, blocks_that_share_a_cache_line_go_home_from_a_thread_that_frees_its_own) {
   for (const std::size_t size_bytes : {48U, 80U, 1008U}) {
     const std::vector<void*> blocks = make_blocks(8, size_bytes);
     in_thread([&] {
       free_blocks(make_blocks(64, size_bytes));
       free_blocks(blocks);
+      free_blocks(make_blocks(2000, size_bytes));
       const std::vector<void*> taken = make_blocks(64, size_bytes);
       for (void* block : taken)
         EXPECT_EQ(body_of(space.owner[space.page_of(block)]), acre::heaps::own_heap());
       free_blocks(taken);
     });
   }
+}
+
+TEST(foreign, blocks_of_any_size_stay_with_a_thread_that_frees_hardly_any_of_its_own) {
+  constexpr std::size_t count = 500;
+  constexpr std::size_t size_bytes = 48;
+  std::vector<void*> blocks = make_blocks(count, size_bytes);
+  in_thread([&] {
+    bool kept = false;
+    for (int round = 0; round < 10; ++round) {
+      const std::vector<void*> own = make_blocks(count, size_bytes);
+      for (void* block : own)
+        kept = kept || body_of(space.owner[space.page_of(block)]) != acre::heaps::own_heap();
+      free_blocks(blocks);
+      blocks = own;
+      std::thread([&] {
+        free_blocks(blocks);
+        blocks = make_blocks(count, size_bytes);
+      }).join();
+    }
+    EXPECT_TRUE(kept);
+  });
+  free_blocks(blocks);
 }
 
 TEST(foreign, blocks_do_not_pile_up_where_none_are_allocated) {
@@ -129,7 +154,7 @@ TEST(foreign, a_thread_that_passes_many_blocks_on_gets_a_deep_stack_and_gives_it
   free_blocks(blocks);
 }
 
-TEST(foreign, blocks_go_home_when_their_keeper_ends) {
+TEST(foreign, blocks_go_home_from_what_a_thread_left_behind) {
   for (const std::size_t size_bytes : {64U, 192U, 208U, 1024U}) {
     const std::vector<void*> blocks = make_blocks(2000, size_bytes);
     in_thread([&] {
@@ -137,9 +162,51 @@ TEST(foreign, blocks_go_home_when_their_keeper_ends) {
       free_blocks(blocks);
     });
     acre::mallocs::flush_own_caches();
+    acre::heaps::empty_left_heaps();
+    acre::mallocs::flush_own_caches();
     EXPECT_EQ(cached_everywhere(), 0U) << size_bytes;
     EXPECT_EQ(acre_statistics().live_bytes, 0U) << size_bytes;
   }
+}
+
+TEST(left_heaps, serve_the_next_thread_without_a_refill) {
+  heap_body* heap = nullptr;
+  std::uint32_t refills = 0;
+  const auto live = [&](std::size_t count) {
+    in_thread([&] {
+      heap = acre::heaps::own_heap();
+      const std::uint32_t before = heap->visits;
+      free_blocks(make_blocks(count, 160));
+      refills = heap->visits - before;
+    });
+  };
+  live(100);
+  live(100);
+  const heap_body* const before = heap;
+  live(80);  // The last few of a stack are not used before it is filled again.
+  EXPECT_EQ(heap, before);
+  EXPECT_EQ(refills, 0U);
+}
+
+TEST(left_heaps, hold_a_mebibyte_at_most_and_nothing_after_a_trim) {
+  constexpr std::size_t thread_count = 32;
+  std::vector<std::thread> threads;
+  std::atomic<std::size_t> ready{0};
+  for (std::size_t index = 0; index < thread_count; ++index)
+    threads.emplace_back([&] {
+      for (std::size_t size_bytes = 16; size_bytes <= 1024; size_bytes += 16)
+        free_blocks(make_blocks(256, size_bytes));
+      ++ready;
+      while (ready < thread_count)  // All live at once, so that each has its own heap.
+        std::this_thread::yield();
+    });
+  for (std::thread& thread : threads)
+    thread.join();
+  acre::mallocs::flush_own_caches();
+  EXPECT_LE(cached_everywhere() * 16, std::size_t{1} << 20);
+  EXPECT_GT(cached_everywhere(), 0U);
+  (void)acre_malloc_trim(0);
+  EXPECT_EQ(cached_everywhere(), 0U);
 }
 
 }  // namespace
