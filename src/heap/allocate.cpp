@@ -1,6 +1,7 @@
 #include "heap/allocate.hpp"
 
 #include "base/assert.hpp"
+#include "heap/deep_stack.hpp"
 #include "heap/foreign.hpp"
 #include "heap/fork.hpp"
 #include "heap/hooks.hpp"
@@ -96,10 +97,38 @@ void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock)
   if (&heap.bins[c] != &in_use) sweep_bin(heap, heap.bins[c]);
 }
 
+/// Allocations from the bin since its last refill or flush.
+std::uint32_t taken_since_visit(class_slabs& slabs, const bin& b) noexcept {
+  const std::uint32_t taken = allocations(b) - slabs.visited_at;
+  slabs.visited_at += taken;
+  return taken;
+}
+
+/// Called before a refill.
+void note_refill(heap_body& heap, const bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+  const unsigned size_class = class_of_bin(heap, b);
+  if (size_class >= small_class_count) return;
+  class_slabs& slabs = heap.slabs[size_class];
+  slabs.rose = taken_since_visit(slabs, b) <= capacity(b) + capacity(b) / 4;
+}
+
+/// Deepens the stack of a class that swings: the thread took more than a stack full of its blocks,
+/// and now frees so many that it is full. Where blocks come and go at random that would save
+/// little.
+bool deepen_if_swinging(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+  const unsigned size_class = class_of_bin(heap, b);
+  if (size_class >= small_class_count || heap.kind != body_kind::thread) return false;
+  class_slabs& slabs = heap.slabs[size_class];
+  slabs.rose = taken_since_visit(slabs, b) <= capacity(b) / 4 && slabs.rose;
+  const std::size_t held = heap.pages.load(std::memory_order_relaxed) * page_bytes;
+  return slabs.rose && deepen(heap, b, held / 8 + deep_bytes_max / 2);
+}
+
 /// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.
 void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   ++heap.visits;
   judge_foreign(heap, b);
+  note_refill(heap, b);
   press(heap, b);
   sweep(heap, b);
   const std::size_t full =
@@ -144,7 +173,9 @@ void make_room(heap_body& heap, bin& b) noexcept {
   ++heap.visits;
   press(heap, b);
   sweep(heap, b);
-  if (cached(b) == capacity(b)) flush_oldest(heap, b, (capacity(b) + 1) / 2);
+  if (cached(b) < capacity(b)) return;
+  if (deepen_if_swinging(heap, b)) return;
+  flush_oldest(heap, b, (capacity(b) + 1) / 2);
 }
 
 void* allocate_locked(heap_body& heap, unsigned size_class, std::size_t size_bytes) noexcept {

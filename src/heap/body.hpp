@@ -52,6 +52,8 @@ struct class_slabs {
   run_index partial_last;    ///< last of these
   std::uint32_t pages;       ///< of all the class's slabs
   std::uint32_t free_slots;  ///< in all the class's slabs
+  std::uint32_t visited_at;  ///< the bin's `allocations` at its last refill or flush
+  bool rose;                 ///< then hardly any block had been freed since the one before
 };
 
 struct heap_body;

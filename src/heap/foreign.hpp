@@ -16,8 +16,7 @@
 /// every neighbour would be another thread's. (If nearly all that it frees is foreign, its own
 /// blocks come back to it from other threads' caches just the same.)
 ///
-/// A thread that takes and frees more at a time than a stack holds gets a deep one, of pages, until
-/// the class comes to rest.
+/// A thread that takes and frees more at a time than a stack holds gets a deep one.
 namespace acre::heaps {
 
 inline constexpr std::size_t kept_bytes_max = 1024;
@@ -64,16 +63,5 @@ void judge_foreign(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
 /// Sends all blocks of other heaps home that the thread's stacks hold. Requires: the caller is the
 /// owner and holds no lock.
 void send_foreign_home(heap_body& heap) noexcept;
-
-/// Whether the bin's stack is a deep one.
-[[nodiscard]] inline bool is_deep(const heap_body& heap, const bin& b) noexcept {
-  if (b.base == nullptr) return false;
-  const auto offset =
-      reinterpret_cast<std::uintptr_t>(b.base + 1) - reinterpret_cast<std::uintptr_t>(&heap);
-  return offset >= sizeof heap;
-}
-
-/// Gives the deep stack of a bin back, which holds nothing.
-void leave_deep_stack(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
 
 }  // namespace acre::heaps

@@ -4,7 +4,7 @@
 #include "base/sanitizer.hpp"
 #include "heap/address_space.hpp"
 #include "heap/body.hpp"
-#include "heap/foreign.hpp"
+#include "heap/deep_stack.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/past_counts.hpp"
 #include "heap/registry.hpp"

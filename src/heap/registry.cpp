@@ -2,6 +2,7 @@
 
 #include "base/sanitizer.hpp"
 #include "heap/address_space.hpp"
+#include "heap/deep_stack.hpp"
 #include "heap/foreign.hpp"
 #include "heap/fork.hpp"
 #include "heap/page_heap.hpp"

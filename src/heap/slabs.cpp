@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/bits.hpp"
 #include "heap/address_space.hpp"
+#include "heap/deep_stack.hpp"
 #include "heap/foreign.hpp"
 #include "heap/misuse.hpp"
 #include "heap/page_heap.hpp"

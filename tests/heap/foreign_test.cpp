@@ -4,6 +4,7 @@
 #include <acre/malloc.h>
 
 #include "heap/address_space.hpp"
+#include "heap/deep_stack.hpp"
 #include "heap/registry.hpp"
 #include "heap/slabs.hpp"
 #include "malloc/report.hpp"
@@ -167,6 +168,24 @@ TEST(foreign, blocks_go_home_from_what_a_thread_left_behind) {
     EXPECT_EQ(cached_everywhere(), 0U) << size_bytes;
     EXPECT_EQ(acre_statistics().live_bytes, 0U) << size_bytes;
   }
+}
+
+TEST(deep_stack, holds_what_a_class_swings_by_and_goes_when_it_rests) {
+  constexpr std::size_t count = 600;
+  constexpr std::size_t size_bytes = 48;
+  in_thread([] {
+    const heap_body& heap = *acre::heaps::own_heap();
+    for (int round = 0; round < 20; ++round)
+      free_blocks(make_blocks(count, size_bytes));
+    EXPECT_TRUE(acre::heaps::is_deep(heap, own_bin(size_bytes)));
+    const std::uint32_t before = heap.visits;
+    for (int round = 0; round < 20; ++round)
+      free_blocks(make_blocks(count, size_bytes));
+    EXPECT_EQ(heap.visits, before);
+    acre::mallocs::flush_own_caches();
+    EXPECT_FALSE(acre::heaps::is_deep(heap, own_bin(size_bytes)));
+    EXPECT_EQ(heap.deep_bytes, 0U);
+  });
 }
 
 TEST(left_heaps, serve_the_next_thread_without_a_refill) {

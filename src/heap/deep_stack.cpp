@@ -1,0 +1,60 @@
+#include "heap/deep_stack.hpp"
+
+#include "heap/address_space.hpp"
+#include "heap/page_heap.hpp"
+#include "heap/slabs.hpp"
+
+#include <algorithm>
+
+namespace acre::heaps {
+
+namespace {
+
+constexpr std::size_t deep_words_max = 4096;
+
+/// The stack begins before the first word of its memory; see body.hpp.
+run_index run_of_stack(void** base) noexcept {
+  return space.run_of_page[space.page_of(base + 1)];
+}
+
+std::size_t stack_words_in(run_index run) noexcept {
+  return space.runs[run].pages * page_bytes / sizeof(void*);
+}
+
+}  // namespace
+
+bool deepen(heap_body& heap, bin& b, std::size_t room_bytes) noexcept {
+  if (!b.busy) return false;
+  const std::size_t block_bytes = class_shapes[class_of_bin(heap, b)].bytes;
+  const auto words = static_cast<std::size_t>(b.end - b.base);
+  const std::size_t wanted =
+      std::min({words + words / 2, deep_words_max, deep_bytes_max / block_bytes});
+  const std::size_t more_bytes = (wanted - std::min(wanted, words)) * block_bytes;
+  if (more_bytes == 0 || heap.deep_bytes + more_bytes > room_bytes) return false;
+  run_index run = is_deep(heap, b) ? run_of_stack(b.base) : 0;
+  if (run == 0 || stack_words_in(run) < wanted) {
+    const std::size_t pages = (wanted * sizeof(void*) + page_bytes - 1) / page_bytes;
+    const run_index fresh = process_pages.allocate({.pages = pages, .state = run_state::held}).run;
+    if (fresh == 0) return false;
+    void** const base = reinterpret_cast<void**>(space.address_of(space.runs[fresh].page)) - 1;
+    const std::size_t count = cached(b);
+    std::copy(b.base + 1, b.top + 1, base + 1);
+    b.base = base;
+    b.top = base + count;
+    if (run != 0) process_pages.release(run);
+  }
+  b.end = b.base + wanted;
+  heap.deep_bytes += more_bytes;
+  return true;
+}
+
+void leave_deep_stack(heap_body& heap, bin& b) noexcept {
+  const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  heap.deep_bytes -= (static_cast<std::size_t>(b.end - b.base) - shape.cache_most) * shape.bytes;
+  process_pages.release(run_of_stack(b.base));
+  b.base = b.first - 1;
+  b.top = b.base;
+  set_idle_capacity(b, shape);
+}
+
+}  // namespace acre::heaps
