@@ -157,35 +157,6 @@ void check_heap(heap_body& heap, void* context) noexcept {
 
 }  // namespace
 
-const void* find_double_free() noexcept {
-  if (own_heap_to_lock() == nullptr) return nullptr;
-  heap_body& heap = *own_heap_to_lock();
-  const void* found = nullptr;
-  // A signal handler that interrupted this very heap may be what calls exit.
-  if (!heap.lock.try_acquire()) return nullptr;
-  // Each cached block's bit is set for the time of the search: a second copy finds it set.
-  const auto each_cached = [&heap](auto visit) ACRE_NO_THREAD_SAFETY_ANALYSIS {
-    for_each_used_bin(heap, [&](bin& b) {
-      for (void** slot = b.base + 1; slot <= b.top; ++slot) {
-        const std::size_t page = space.page_of(*slot);
-        const bin* const owner = space.owner[page];
-        // Another heap's bits are guarded by its own lock.
-        if (owner == nullptr || is_large_marker(owner) || body_of(owner) != &heap) continue;
-        page_run& slab = space.runs[space.run_of_page[page]];
-        const std::size_t index = slot_of(slab, *slot);
-        visit(slab.free_bits[index / 64], std::uint64_t{1} << (index % 64), *slot);
-      }
-    });
-  };
-  each_cached([&](std::uint64_t& bits, std::uint64_t bit, const void* block) {
-    if ((bits & bit) != 0) found = block;
-    bits |= bit;
-  });
-  each_cached([](std::uint64_t& bits, std::uint64_t bit, const void*) { bits &= ~bit; });
-  heap.lock.release();
-  return found;
-}
-
 bool check_invariants() noexcept {
   if (common_heap() == nullptr) return true;
   bool sound = process_pages.check_invariants();

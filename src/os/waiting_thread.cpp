@@ -183,12 +183,4 @@ bool may_hold_signal_frame(const std::uint64_t* words, std::size_t count) noexce
 #endif
 }
 
-std::int32_t process_id() noexcept {
-  return static_cast<std::int32_t>(raw_syscall(SYS_getpid));
-}
-
-std::int32_t thread_id() noexcept {
-  return static_cast<std::int32_t>(raw_syscall(SYS_gettid));
-}
-
 }  // namespace acre::os

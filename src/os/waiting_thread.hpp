@@ -1,5 +1,7 @@
 #pragma once
 
+#include "os/syscall.hpp"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -53,7 +55,12 @@ inline constexpr std::size_t signal_frame_words = 3;
 /// saved on the stack before it called the handler. True as well where that cannot be told.
 [[nodiscard]] bool may_hold_signal_frame(const std::uint64_t* words, std::size_t count) noexcept;
 
-[[nodiscard]] std::int32_t process_id() noexcept;
-[[nodiscard]] std::int32_t thread_id() noexcept;
+/// Inline: a thread's heap is given these, and every program has one; the rest here few ever call.
+[[nodiscard]] inline std::int32_t process_id() noexcept {
+  return static_cast<std::int32_t>(raw_syscall(SYS_getpid));
+}
+[[nodiscard]] inline std::int32_t thread_id() noexcept {
+  return static_cast<std::int32_t>(raw_syscall(SYS_gettid));
+}
 
 }  // namespace acre::os

@@ -56,6 +56,8 @@ void leave_the_environment() noexcept {
   std::memmove(start, end, std::strlen(end) + 1);
 }
 
+constinit bool has_summary = false;
+
 [[gnu::constructor(102)]] void start() noexcept {
   static constinit base::option_values values;
   if (const char* const list = ::secure_getenv("ACRE_OPTIONS"); list != nullptr) {
@@ -63,14 +65,21 @@ void leave_the_environment() noexcept {
     apply(values);
   }
   leave_the_environment();
-  start_summary(values.text(base::option_id::summary_path),
-                values.number(base::option_id::summary_interval_ms));
+  const char* const path = values.text(base::option_id::summary_path);
+  if (*path == '\0') return;
+  has_summary = true;
+  start_summary(path, values.number(base::option_id::summary_interval_ms));
 }
 
 /// A block that was freed twice may still lie twice in a cache, where only a search finds it.
 [[gnu::destructor(102)]] void look_back() noexcept {
   if (const void* const block = heaps::find_double_free(); block != nullptr)
     heaps::report_misuse(heaps::misuse::double_free, block);
+}
+
+/// Late: the destructors of the program and of its other libraries have run.
+[[gnu::destructor(101)]] void finish() noexcept {
+  if (has_summary) end_summary();
 }
 
 }  // namespace

@@ -194,20 +194,18 @@ void child_starts() noexcept {
   if (interval > 0) ticker.start(tick);
 }
 
-/// Late: the destructors of the program and of its other libraries have run.
-[[gnu::destructor(101)]] void finish() noexcept {
-  if (*path != '\0') write_line("exit");
-}
-
 }  // namespace
 
 void start_summary(const char* to, std::int64_t interval_ms) noexcept {
-  if (*to == '\0') return;
   path = to;
   interval = interval_ms;
   started_ms = os::now_ms();
   pthread_atfork(before_fork, parent_goes_on, child_starts);
   if (interval > 0) ticker.start(tick);
+}
+
+void end_summary() noexcept {
+  write_line("exit");
 }
 
 }  // namespace acre::preload

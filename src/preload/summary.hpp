@@ -7,10 +7,13 @@ namespace acre::preload {
 /// In the file that reads the options when the program starts; see malloc_names.cpp.
 extern const bool reads_options;
 
-/// Appends a line of JSON with the heap's figures to `path` when the process exits, and every
-/// `interval_ms` if that is not 0. An empty path: nothing. `path` must live for ever.
+/// From now on a line of JSON with the heap's figures is appended to `path` every `interval_ms` if
+/// that is not 0. `path` must live for ever.
 ///
 /// Fails: a file that cannot be written is left alone; the program must not notice.
 void start_summary(const char* path, std::int64_t interval_ms) noexcept;
+
+/// Appends the last line. Requires: `start_summary` was called.
+void end_summary() noexcept;
 
 }  // namespace acre::preload
