@@ -76,6 +76,8 @@ void sweep_bin(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const bool large = shape.bytes > large_cached_bytes;
   // A number that changes with every use, frees included.
   const std::uint32_t now = large ? taken : taken * 31 + static_cast<std::uint32_t>(cached(b)) + 1;
+  // Swept before, and not used since.
+  if (now == b.stamp && cached(b) == 0 && !b.busy && b.pressure == 0) return;
   if (large ? now - b.stamp < few : now == b.stamp) {
     flush_oldest(heap, b, cached(b));
     if (cached(b) > 0) return;  // Blocks of a heap that is in use just now.
