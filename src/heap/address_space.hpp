@@ -53,6 +53,12 @@ struct address_space {
 
 extern constinit address_space space;
 
+/// Writes the owner of a page. Atomic: the page heap looks at the owners of pages beside those that
+/// become free. Relaxed: see `page_heap::insert_free`.
+inline void set_owner(std::size_t page, bin* owner) noexcept {
+  std::atomic_ref(space.owner[page]).store(owner, std::memory_order_relaxed);
+}
+
 /// The number of the slot that an address in a slab lies in, or of one that is not there.
 [[nodiscard]] inline std::size_t slot_of(const page_run& slab, const void* address) noexcept {
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(address) -

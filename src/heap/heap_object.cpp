@@ -39,7 +39,7 @@ void release_object(heap_body& heap) noexcept {
       page_run& r = space.runs[run];
       disown_run(heap, run);
       for (std::size_t page = r.page; page < std::size_t{r.page} + r.pages; ++page)
-        space.owner[page] = nullptr;
+        set_owner(page, nullptr);
       if (state_of(r) == run_state::large) {
         used.add(-static_cast<std::int64_t>(r.pages * page_bytes));
       } else {

@@ -64,7 +64,7 @@ large_block allocate_large(heap_body& owner, std::size_t size_bytes,
     const os::hold guard(owner.lock);
     own_run(owner, grant.run);
   }
-  space.owner[first] = &owner.large_marker;
+  set_owner(first, &owner.large_marker);
   if (grant.reads_zero) advise(first, count);
   owner.large_allocations.fetch_add(1, std::memory_order_relaxed);
   owner.large_live.fetch_add(1, std::memory_order_relaxed);
@@ -128,8 +128,8 @@ void* move_large(run_index run, std::size_t count) noexcept {
     return nullptr;
   }
   note_move();
-  space.owner[page] = space.owner[old_page];
-  space.owner[old_page] = nullptr;
+  set_owner(page, space.owner[old_page]);
+  set_owner(old_page, nullptr);
   process_pages.release_clean(run);
   return target;
 }
@@ -152,8 +152,8 @@ void* copy_to_dirty(run_index run, std::size_t count) noexcept {
   if (grant.run == 0) return nullptr;
   const std::size_t page = space.runs[grant.run].page;
   std::memcpy(space.address_of(page), space.address_of(old.page), old.pages * page_bytes);
-  space.owner[page] = space.owner[old.page];
-  space.owner[old.page] = nullptr;
+  set_owner(page, space.owner[old.page]);
+  set_owner(old.page, nullptr);
   process_pages.release(run);
   return space.address_of(page);
 }

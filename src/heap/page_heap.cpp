@@ -8,6 +8,7 @@
 #include "os/memory.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace acre::heaps {
 
@@ -60,6 +61,8 @@ run_index page_heap::new_run() noexcept {
     const run_index run = spare_runs_;
     spare_runs_ = space.runs[run].next;
     --spare_count_;
+    // The next one is needed soon, and its cache line is often far.
+    __builtin_prefetch(&space.runs[spare_runs_], 1);
     return run;
   }
   return run_count_.fetch_add(1, std::memory_order_relaxed);
@@ -101,6 +104,13 @@ run_index run_at_end(std::size_t page) noexcept {
   return std::atomic_ref(space.run_of_page[page]).load(std::memory_order_acquire);
 }
 
+/// Whether the page has an owner, and so is not free: told without its run's record, whose cache
+/// line is often far. A page's owner is cleared before the lock is taken to free it, and set after
+/// the lock was taken to allocate it: whoever holds the lock sees none for a free page.
+bool has_owner(std::size_t page) noexcept {
+  return std::atomic_ref(space.owner[page]).load(std::memory_order_relaxed) != nullptr;
+}
+
 }  // namespace
 
 run_index page_heap::neighbour_after(const page_run& run) noexcept {
@@ -115,14 +125,15 @@ run_index page_heap::neighbour_before(const page_run& run) noexcept {
 /// Puts a run on a free list, joined with free neighbours of its kind.
 void page_heap::insert_free(run_index run, run_state state) noexcept {
   page_run& r = space.runs[run];
-  if (const run_index after = neighbour_after(r);
-      after != 0 && state_of(space.runs[after]) == state) {
+  if (const run_index after = neighbour_after(r); after != 0 &&
+                                                  !has_owner(std::size_t{r.page} + r.pages) &&
+                                                  state_of(space.runs[after]) == state) {
     unlink(after);
     r.pages += space.runs[after].pages;
     drop_run(after);
   }
   if (const run_index before = neighbour_before(r);
-      before != 0 && state_of(space.runs[before]) == state) {
+      before != 0 && !has_owner(r.page - 1) && state_of(space.runs[before]) == state) {
     unlink(before);
     r.page = space.runs[before].page;
     r.pages += space.runs[before].pages;
@@ -325,24 +336,28 @@ std::size_t page_heap::longest_dirty_pages(std::size_t count) noexcept {
   return used == 0 ? count : base::log2_floor(used);
 }
 
-std::size_t page_heap::allocate_single(run_index* runs, std::size_t count) noexcept {
-  page_request request{.pages = count, .state = run_state::slab};
+std::size_t page_heap::allocate_several(run_index* runs, std::size_t pages,
+                                        std::size_t count) noexcept {
+  page_request request{.pages = pages * count, .state = run_state::slab};
   if (!lock_.acquire_unless(fork_pending)) {
-    request.pages = 1;
+    request.pages = pages;
     runs[0] = allocate_in_fork_lane(request).run;
     return runs[0] != 0 ? 1 : 0;
   }
   // Fewer dirty pages are better than clean ones: those would let the program grow.
-  if (count > 1 && best_fit(dirty_lists_, count) == 0)
-    request.pages = count = longest_dirty_pages(count);
+  if (count > 1 && best_fit(dirty_lists_, request.pages) == 0) {
+    count = std::max<std::size_t>(longest_dirty_pages(request.pages) / pages, 1);
+    request.pages = pages * count;
+  }
   runs[0] = take(request).run;
   if (runs[0] == 0 && count > 1) {
-    request.pages = count = 1;
+    count = 1;
+    request.pages = pages;
     runs[0] = take(request).run;
   }
   if (runs[0] == 0) count = 0;
   for (std::size_t i = 1; i < count; ++i) {
-    runs[i] = split(runs[i - 1], 1);
+    runs[i] = split(runs[i - 1], pages);
     set_state(space.runs[runs[i]], run_state::slab);
   }
   lock_.release();
@@ -353,6 +368,21 @@ void page_heap::give_back(run_index run, run_state state) noexcept {
   if (!lock_.acquire_unless(fork_pending)) return park_run(run);
   live_ -= space.runs[run].pages;
   insert_free(run, state);
+  lock_.release();
+}
+
+void page_heap::release_several(run_index first) noexcept {
+  if (!lock_.acquire_unless(fork_pending)) {
+    while (first != 0)
+      park_run(std::exchange(first, space.runs[first].next));
+    return;
+  }
+  while (first != 0) {
+    const run_index run = std::exchange(first, space.runs[first].next);
+    __builtin_prefetch(&space.runs[first], 1);
+    live_ -= space.runs[run].pages;
+    insert_free(run, run_state::dirty);
+  }
   lock_.release();
 }
 

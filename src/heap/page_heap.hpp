@@ -67,13 +67,17 @@ class page_heap {
   /// Fails: run 0 when memory, the limit or address space runs out.
   [[nodiscard]] page_grant allocate(const page_request& request) noexcept ACRE_EXCLUDES(lock_);
 
-  /// Runs of one page each, up to `count`, for slabs; returns how many. One lock for all, and pages
-  /// that lie together, where `allocate` would search and cut for each.
-  [[nodiscard]] std::size_t allocate_single(run_index* runs, std::size_t count) noexcept
-      ACRE_EXCLUDES(lock_);
+  /// Runs of `pages` pages each, up to `count`, for slabs; returns how many. One lock for all, and
+  /// pages that lie together, where `allocate` would search and cut for each.
+  /// Requires: pages * count < 64.
+  [[nodiscard]] std::size_t allocate_several(run_index* runs, std::size_t pages,
+                                             std::size_t count) noexcept ACRE_EXCLUDES(lock_);
 
   /// Gives a run back; its pages must have no owner in the address space any more.
   void release(run_index run) noexcept ACRE_EXCLUDES(lock_);
+
+  /// The same for all runs from `first` on that `next` leads to.
+  void release_several(run_index first) noexcept ACRE_EXCLUDES(lock_);
 
   /// The same for pages that read as zero and are not resident.
   void release_clean(run_index run) noexcept ACRE_EXCLUDES(lock_);

@@ -71,6 +71,7 @@ struct class_shape {
   std::uint32_t lent_most = 0;   ///< the largest block of another class that may stand in for one
   slab_shape first_slab;  ///< of a class that holds little: short, at the price of a longer rest
   slab_shape later_slab;  ///< of a class that holds much: at most 1/32 of it is no block
+  slab_shape long_slab;   ///< of one that holds a megabyte in a heap whose slabs become empty
   std::uint8_t cache_first = 0;  ///< blocks a cache holds at first
   std::uint16_t cache_most = 0;  ///< blocks it holds once the class has proved busy
   std::uint8_t remote_most = 0;  ///< blocks that wait at most on their way to another heap
@@ -95,6 +96,15 @@ constexpr slab_shape slab_shape_for(std::size_t bytes, std::size_t rest_part) no
   }
 }
 
+/// As many blocks as fit into four pages.
+constexpr slab_shape long_slab_for(std::size_t bytes) noexcept {
+  constexpr std::size_t pages_most = 4;
+  const std::size_t blocks =
+      std::min<std::size_t>(pages_most * page_bytes / bytes, slab_blocks_max);
+  const std::size_t pages = (blocks * bytes + page_bytes - 1) / page_bytes;
+  return {static_cast<std::uint16_t>(pages), static_cast<std::uint16_t>(blocks)};
+}
+
 constexpr class_shape shape_of(unsigned size_class) noexcept {
   class_shape shape;
   const std::size_t bytes = class_bytes(size_class);
@@ -105,6 +115,7 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   shape.lent_most = static_cast<std::uint32_t>(least + std::max<std::size_t>(15, least / 8));
   shape.first_slab = slab_shape_for(bytes, 8);
   shape.later_slab = slab_shape_for(bytes, 32);
+  shape.long_slab = bytes <= small_bytes_max ? long_slab_for(bytes) : shape.later_slab;
   shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 2, 8));
   // 32 KiB of the smallest blocks, 16 KiB of the others: what an idle thread may hold a class.
   shape.cache_most = static_cast<std::uint16_t>(

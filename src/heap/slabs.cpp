@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace acre::heaps {
 
@@ -71,25 +72,30 @@ std::size_t spare_pages_max(const heap_body& heap) noexcept {
   return std::max(least, heap.pages.load(std::memory_order_relaxed) / 32);
 }
 
-/// Fetches several single pages at once for a heap that holds many, and returns one.
-run_index fetch_single_pages(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
-  constexpr std::size_t most = 16;
+/// Fetches several runs of `pages` pages at once for a heap that holds many, and returns one.
+run_index fetch_runs(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(heap.lock) {
+  constexpr std::size_t most_pages = 16;
   constexpr std::size_t one_in = 16;  // A fetch is at most 1/16 of what the heap holds.
   const std::size_t held = heap.pages.load(std::memory_order_relaxed);
+  const bool several = heap.kind == body_kind::thread && pages <= spare_slab_pages_max;
   const std::size_t wanted =
-      heap.kind == body_kind::thread ? std::clamp<std::size_t>(held / one_in, 1, most) : 1;
-  run_index runs[most];
-  if (!reserve_pages(heap, wanted)) return 0;
-  const std::size_t got = process_pages.allocate_single(runs, wanted);
-  return_pages(heap, wanted - got);
+      several ? std::max<std::size_t>(std::min(held / one_in, most_pages) / pages, 1) : 1;
+  run_index runs[most_pages];
+  if (!reserve_pages(heap, wanted * pages)) return 0;
+  const std::size_t got = process_pages.allocate_several(runs, pages, wanted);
+  if (got < wanted) return_pages(heap, (wanted - got) * pages);
   if (got == 0) return 0;
-  for (std::size_t i = got; i-- > 1;) {
+  for (std::size_t i = got; i-- > 0;) {
     page_run& run = space.runs[runs[i]];
+    // The ends are marked already, under the page heap's lock: it looks at them as neighbours.
+    for (std::size_t page = 1; page + 1 < pages; ++page)
+      space.run_of_page[run.page + page] = runs[i];
+    if (i == 0) break;
     set_state(run, run_state::held);
-    run.next = heap.spare_slabs[0];
-    heap.spare_slabs[0] = runs[i];
+    run.next = heap.spare_slabs[pages - 1];
+    heap.spare_slabs[pages - 1] = runs[i];
   }
-  heap.spare_pages += got - 1;
+  heap.spare_pages += (got - 1) * pages;
   if (heap.kind == body_kind::object) own_run(heap, runs[0]);
   return runs[0];
 }
@@ -101,28 +107,35 @@ run_index pages_for_slab(heap_body& heap, std::size_t count) noexcept ACRE_REQUI
     if (spare != 0) {
       const run_index run = spare;
       spare = space.runs[run].next;
+      __builtin_prefetch(&space.runs[spare], 1);
       heap.spare_pages -= count;
       return run;
     }
   }
-  if (count == 1) return fetch_single_pages(heap);
-  if (!reserve_pages(heap, count)) return 0;
-  const run_index run = process_pages.allocate({.pages = count, .state = run_state::slab}).run;
-  if (run == 0) {
-    return_pages(heap, count);
-    return 0;
-  }
-  if (heap.kind == body_kind::object) own_run(heap, run);
-  // The ends are marked already, under the page heap's lock: it looks at them as neighbours.
-  for (std::size_t page = 1; page + 1 < count; ++page)
-    space.run_of_page[space.runs[run].page + page] = run;
-  return run;
+  return fetch_runs(heap, count);
+}
+
+/// Whether most blocks that came back lately left whole slabs empty: then longer slabs cost no
+/// memory, while among blocks that die one by one each slab, the longer the more, is held by a few.
+[[nodiscard]] bool empties_slabs(const heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
+  return heap.emptied_bytes > heap.given_bytes / 2;
+}
+
+/// Counts blocks that came back. Half is forgotten each time that as much came back as there is.
+void note_given(heap_body& heap, std::size_t bytes) noexcept ACRE_REQUIRES(heap.lock) {
+  heap.given_bytes += bytes;
+  if (heap.given_bytes < heap.pages.load(std::memory_order_relaxed) * page_bytes) return;
+  heap.given_bytes /= 2;
+  heap.emptied_bytes /= 2;
 }
 
 /// Short slabs while the class holds little, so that one that is hardly filled wastes little; dense
-/// ones later.
-slab_shape next_slab_shape(const class_slabs& slabs, const class_shape& shape) noexcept {
+/// ones later; and long ones, of which fewer are made and taken apart.
+slab_shape next_slab_shape(const heap_body& heap, const class_slabs& slabs,
+                           const class_shape& shape) noexcept ACRE_REQUIRES(heap.lock) {
   constexpr std::size_t short_slabs = 8;
+  constexpr std::size_t long_from_pages = 256;  // a megabyte
+  if (slabs.pages >= long_from_pages && empties_slabs(heap)) return shape.long_slab;
   const bool much = slabs.pages >= std::size_t{shape.later_slab.pages} * short_slabs;
   return much ? shape.later_slab : shape.first_slab;
 }
@@ -130,7 +143,7 @@ slab_shape next_slab_shape(const class_slabs& slabs, const class_shape& shape) n
 run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
   class_slabs& slabs = heap.slabs[size_class];
-  const slab_shape shape = next_slab_shape(slabs, class_shapes[size_class]);
+  const slab_shape shape = next_slab_shape(heap, slabs, class_shapes[size_class]);
   const run_index run = pages_for_slab(heap, shape.pages);
   if (run == 0) return 0;
   page_run& slab = space.runs[run];
@@ -146,7 +159,7 @@ run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
                                         : (std::uint64_t{1} << static_cast<unsigned>(left)) - 1;
   }
   for (std::size_t page = 0; page < slab.pages; ++page)
-    space.owner[slab.page + page] = &b;
+    set_owner(slab.page + page, &b);
   slabs.pages += slab.pages;
   slabs.free_slots += shape.blocks;
   heap.free_bytes += std::size_t{shape.blocks} * class_shapes[size_class].bytes;
@@ -160,6 +173,21 @@ void give_pages_back(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap
   process_pages.release(run);
 }
 
+/// Gives the newest of the spare runs of `pages` pages back. Requires: there is one.
+void give_spares_back(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(heap.lock) {
+  constexpr std::size_t most = 16;
+  run_index& spare = heap.spare_slabs[pages - 1];
+  const run_index first = spare;
+  run_index last = first;
+  std::size_t count = 1;
+  for (; count < most && space.runs[last].next != 0; ++count)
+    last = space.runs[last].next;
+  spare = std::exchange(space.runs[last].next, 0);
+  heap.spare_pages -= count * pages;
+  return_pages(heap, count * pages);
+  process_pages.release_several(first);
+}
+
 /// Takes an empty slab apart. Its pages become spare if there is room.
 void drop_slab(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   page_run& slab = space.runs[run];
@@ -167,17 +195,19 @@ void drop_slab(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock)
   unlist_slab(slabs, run);
   slabs.pages -= slab.pages;
   slabs.free_slots -= slab.block_count;
-  heap.free_bytes -= std::size_t{slab.block_count} * class_shapes[slab.size_class].bytes;
+  const std::size_t bytes = std::size_t{slab.block_count} * class_shapes[slab.size_class].bytes;
+  heap.free_bytes -= bytes;
+  heap.emptied_bytes += bytes;
   for (std::size_t page = 0; page < slab.pages; ++page)
-    space.owner[slab.page + page] = nullptr;
-  if (slab.pages > spare_slab_pages_max || heap.spare_pages + slab.pages > spare_pages_max(heap) ||
-      heap.kind == body_kind::object)
+    set_owner(slab.page + page, nullptr);
+  if (slab.pages > spare_slab_pages_max || heap.kind == body_kind::object)
     return give_pages_back(heap, run);
   set_state(slab, run_state::held);
   run_index& spare = heap.spare_slabs[slab.pages - 1];
   slab.next = spare;
   spare = run;
   heap.spare_pages += slab.pages;
+  if (heap.spare_pages > spare_pages_max(heap)) give_spares_back(heap, slab.pages);
 }
 
 /// A slab that became empty goes back, unless it is the last with free slots of its class: a
@@ -494,6 +524,7 @@ void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noex
     if (after == slab->block_count) slab_is_empty(heap, run);
   }
   note_used(heap, -given_bytes);
+  note_given(heap, static_cast<std::size_t>(given_bytes));
 }
 
 void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept {
@@ -534,14 +565,9 @@ void drop_empty_slabs(heap_body& heap) noexcept {
       run = next;
     }
   });
-  for (run_index& spare : heap.spare_slabs) {
-    while (spare != 0) {
-      const run_index run = spare;
-      spare = space.runs[run].next;
-      give_pages_back(heap, run);
-    }
-  }
-  heap.spare_pages = 0;
+  for (std::size_t pages = 1; pages <= spare_slab_pages_max; ++pages)
+    while (heap.spare_slabs[pages - 1] != 0)
+      give_spares_back(heap, pages);
 }
 
 void own_run(heap_body& heap, run_index run) noexcept {
