@@ -5,8 +5,10 @@
 #include "heap/address_space.hpp"
 #include "heap/deep_stack.hpp"
 #include "heap/foreign.hpp"
+#include "heap/lending.hpp"
 #include "heap/misuse.hpp"
 #include "heap/page_heap.hpp"
+#include "heap/slab_list.hpp"
 #include "heap/usage.hpp"
 #include "heap/wide_block.hpp"
 
@@ -26,44 +28,6 @@ void note_used(heap_body& heap, std::int64_t bytes) noexcept ACRE_REQUIRES(heap.
   if (heap.used_delta < usage_step_bytes && heap.used_delta > -usage_step_bytes) return;
   used.add(heap.used_delta);
   heap.used_delta = 0;
-}
-
-void list_slab(class_slabs& slabs, run_index run) noexcept {
-  page_run& slab = space.runs[run];
-  slab.previous = 0;
-  slab.next = slabs.partial;
-  if (slab.next != 0)
-    space.runs[slab.next].previous = run;
-  else
-    slabs.partial_last = run;
-  slabs.partial = run;
-  slab.listed = true;
-}
-
-void unlist_slab(class_slabs& slabs, run_index run) noexcept {
-  page_run& slab = space.runs[run];
-  if (slab.next != 0)
-    space.runs[slab.next].previous = slab.previous;
-  else
-    slabs.partial_last = slab.previous;
-  if (slab.previous != 0)
-    space.runs[slab.previous].next = slab.next;
-  else
-    slabs.partial = slab.next;
-  slab.listed = false;
-}
-
-/// Moves the first listed slab behind the last.
-void rotate_slabs(class_slabs& slabs) noexcept {
-  const run_index run = slabs.partial;
-  if (run == slabs.partial_last) return;
-  unlist_slab(slabs, run);
-  page_run& slab = space.runs[run];
-  slab.next = 0;
-  slab.previous = slabs.partial_last;
-  space.runs[slabs.partial_last].next = run;
-  slabs.partial_last = run;
-  slab.listed = true;
 }
 
 /// How many spare pages a heap may keep: 64 KiB, or 1/32 of what it holds.
@@ -247,28 +211,6 @@ void set_idle_capacity(bin& b, const class_shape& shape) noexcept {
 
 namespace {
 
-/// A class borrows nothing in a heap that holds less than this (4 MiB), or less free slots than
-/// this part: smaller programs would pay for the search and gain little.
-constexpr std::size_t lending_pages_min = 1024;
-constexpr std::size_t lending_part = 8;
-
-[[nodiscard]] bool may_borrow(const heap_body& heap, unsigned size_class) noexcept
-    ACRE_REQUIRES(heap.lock) {
-  const std::size_t pages = heap.pages.load(std::memory_order_relaxed);
-  return heap.kind == body_kind::thread && pages >= lending_pages_min &&
-         heap.free_bytes > pages * page_bytes / lending_part &&
-         (heap.aligned_classes[size_class / 64] >> (size_class % 64) & 1U) == 0;
-}
-
-/// A slab with free slots of a somewhat larger class, or 0.
-run_index larger_lender(const heap_body& heap, unsigned size_class) noexcept
-    ACRE_REQUIRES(heap.lock) {
-  const std::size_t most = class_shapes[size_class].lent_most;
-  for (unsigned c = size_class + 1; c < class_count && class_shapes[c].bytes <= most; ++c)
-    if (heap.slabs[c].partial != 0) return heap.slabs[c].partial;
-  return 0;
-}
-
 /// Moves up to `count` free slots of a slab to a stack, downwards from `slot`. Returns how many.
 std::size_t take_from_slab(heap_body& heap, run_index run, void** slot, std::size_t count) noexcept
     ACRE_REQUIRES(heap.lock) {
@@ -298,61 +240,6 @@ std::size_t take_from_slab(heap_body& heap, run_index run, void** slot, std::siz
   return count - left;
 }
 
-/// Whether so much of the heap is free in slabs that it is worth a search.
-[[nodiscard]] bool has_much_free(const heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
-  return heap.free_bytes > heap.pages.load(std::memory_order_relaxed) * page_bytes / 4;
-}
-
-/// Whether more than half of what a class holds is free: the program needs it no more.
-[[nodiscard]] bool is_sparse(const class_slabs& slabs, std::size_t bytes) noexcept {
-  return std::size_t{slabs.free_slots} * bytes > slabs.pages * page_bytes / 2;
-}
-
-/// Takes blocks of `slots` slots each from a class that is mostly free, downwards from `to`.
-/// Returns how many. Slabs without such a gap go to the end of the list; a few of them are looked
-/// at.
-std::size_t take_wide_of_class(heap_body& heap, unsigned size_class, unsigned slots, void** to,
-                               std::size_t count) noexcept ACRE_REQUIRES(heap.lock) {
-  constexpr unsigned misses_most = 4;
-  class_slabs& slabs = heap.slabs[size_class];
-  std::size_t taken = 0;
-  for (unsigned misses = 0; misses < misses_most && slabs.partial != 0;) {
-    if (!is_sparse(slabs, class_shapes[size_class].bytes)) break;
-    const run_index run = slabs.partial;
-    page_run& slab = space.runs[run];
-    if (!may_hold_wide(slab) && !prepare_wide(slab)) break;
-    const std::size_t more = take_wide(slab, slots, to - taken, count - taken);
-    slabs.free_slots -= static_cast<std::uint32_t>(more * slots);
-    taken += more;
-    if (slab.free_count == 0) unlist_slab(slabs, run);
-    if (taken == count || run == slabs.partial_last) break;
-    if (slab.free_count != 0) rotate_slabs(slabs);
-    misses = more == 0 ? misses + 1 : 0;
-  }
-  return taken;
-}
-
-/// Takes blocks over several slots of smaller classes, downwards from `to`. Returns how many, and
-/// adds their size.
-std::size_t take_wide_blocks(heap_body& heap, unsigned size_class, void** to, std::size_t count,
-                             std::int64_t& taken_bytes) noexcept ACRE_REQUIRES(heap.lock) {
-  constexpr unsigned slots_most = 4;
-  const std::size_t bytes = class_shapes[size_class].bytes;
-  std::size_t taken = 0;
-  for (unsigned c = size_class; c-- > 1 && taken < count;) {
-    const std::size_t slot_bytes = class_shapes[c].bytes;
-    const std::size_t slots = base::divide_up(bytes, slot_bytes);
-    if (slots > slots_most) break;
-    if (slots * slot_bytes > class_shapes[size_class].lent_most) continue;
-    const std::size_t more =
-        take_wide_of_class(heap, c, static_cast<unsigned>(slots), to - taken, count - taken);
-    taken_bytes += static_cast<std::int64_t>(more * slots * slot_bytes);
-    taken += more;
-  }
-  heap.borrows = heap.borrows || taken > 0;
-  return taken;
-}
-
 }  // namespace
 
 std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept {
@@ -364,7 +251,7 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
     run_index run = slabs.partial;
     if (run == 0 && may_borrow(heap, size_class)) {
       run = larger_lender(heap, size_class);
-      if (run == 0 && has_much_free(heap)) {
+      if (run == 0) {
         missing -= take_wide_blocks(heap, size_class, b.top + missing, missing, taken_bytes);
         if (missing == 0) break;
       }

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "heap/address_space.hpp"
+#include "heap/body.hpp"
+
+/// The list of a class's slabs that have free slots. All under the owning heap's lock.
+namespace acre::heaps {
+
+inline void list_slab(class_slabs& slabs, run_index run) noexcept {
+  page_run& slab = space.runs[run];
+  slab.previous = 0;
+  slab.next = slabs.partial;
+  if (slab.next != 0)
+    space.runs[slab.next].previous = run;
+  else
+    slabs.partial_last = run;
+  slabs.partial = run;
+  slab.listed = true;
+}
+
+inline void unlist_slab(class_slabs& slabs, run_index run) noexcept {
+  page_run& slab = space.runs[run];
+  if (slab.next != 0)
+    space.runs[slab.next].previous = slab.previous;
+  else
+    slabs.partial_last = slab.previous;
+  if (slab.previous != 0)
+    space.runs[slab.previous].next = slab.next;
+  else
+    slabs.partial = slab.next;
+  slab.listed = false;
+}
+
+/// Moves the first listed slab behind the last.
+inline void rotate_slabs(class_slabs& slabs) noexcept {
+  const run_index run = slabs.partial;
+  if (run == slabs.partial_last) return;
+  unlist_slab(slabs, run);
+  page_run& slab = space.runs[run];
+  slab.next = 0;
+  slab.previous = slabs.partial_last;
+  space.runs[slabs.partial_last].next = run;
+  slabs.partial_last = run;
+  slab.listed = true;
+}
+
+}  // namespace acre::heaps
