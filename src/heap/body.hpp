@@ -120,7 +120,7 @@ struct alignas(body_bytes) heap_body {
   heap_body* next_all = nullptr;   ///< guarded by the registry's lock
   heap_body* next_idle = nullptr;  ///< guarded by the registry's lock
   bool idle = false;               ///< guarded by the registry's lock
-  std::size_t left_bytes = 0;      ///< idle: in caches, spare runs and slots; registry's lock
+  std::size_t left_bytes = 0;      ///< idle: what emptying it would free; registry's lock
   bool retired = false;            ///< a destroyed heap object; guarded by the registry's lock
   body_kind kind = body_kind::thread;
   run_index spare_slabs[spare_slab_pages_max] =

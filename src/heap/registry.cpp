@@ -7,6 +7,7 @@
 #include "heap/fork.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/past_counts.hpp"
+#include "heap/purger.hpp"
 #include "heap/remote.hpp"
 #include "heap/slabs.hpp"
 #include "os/waiting_thread.hpp"
@@ -88,8 +89,20 @@ bin* take_back(heap_body& heap) noexcept {
   return heap.bins;
 }
 
-/// Leaves in the caches what the thread itself used of them, for one like it; returns its size and
-/// that of the spare runs.
+/// What emptying a bin would free: what it caches, or the slabs that no live block can keep. One
+/// cached block may keep a whole slab.
+std::size_t left_in(const heap_body& heap, const bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+  const unsigned size_class = class_of_bin(heap, b);
+  const class_shape& shape = class_shapes[size_class];
+  const class_slabs& slabs = heap.slabs[size_class];
+  const std::size_t slots = slabs.pages * shape.first_slab.blocks / shape.first_slab.pages;
+  const std::size_t live = slots - std::min(slots, cached(b) + slabs.free_slots);
+  const std::size_t kept = std::min<std::size_t>(slabs.pages, live * shape.first_slab.pages);
+  return std::max(cached(b) * shape.bytes, (slabs.pages - kept) * page_bytes);
+}
+
+/// Leaves in the caches what the thread itself used of them, for one like it; returns what emptying
+/// them and giving the spare runs back would free.
 std::size_t drop_surplus(heap_body& heap) noexcept {
   const os::hold guard(heap.lock);
   std::size_t bytes = 0;
@@ -98,23 +111,35 @@ std::size_t drop_surplus(heap_body& heap) noexcept {
     b.looked_at += static_cast<std::uint32_t>(taken);
     b.foreign = 0;
     if (cached(b) > taken) flush_oldest(heap, b, cached(b) - taken);
+    bytes += left_in(heap, b);
     const class_shape& shape = class_shapes[class_of_bin(heap, b)];
-    bytes += cached(b) * shape.bytes;
-    if (taken <= shape.cache_first && cached(b) <= taken && !is_deep(heap, b))
+    if (is_deep(heap, b)) {
+      if (cached(b) == 0) leave_deep_stack(heap, b);
+    } else if (taken <= shape.cache_first && cached(b) <= idle_capacity(shape)) {
       set_idle_capacity(b, shape);
+    }
   });
   return bytes + heap.spare_pages * page_bytes;
 }
 
-/// Whether a heap that becomes idle may stay as it is, for the next thread. To empty the caches of
-/// each thread that ends, and to fill them again for the next, is most of what a short one costs.
-[[nodiscard]] bool leave_filled(heap_body& heap) noexcept {
-  const std::size_t bytes = drop_surplus(heap);
+/// Whether a heap that becomes idle may stay as it is, for the next thread, with so much in it. To
+/// empty the caches of each thread that ends, and to fill them again for the next, is most of what
+/// a short one costs.
+[[nodiscard]] bool leave_filled(heap_body& heap, std::size_t bytes) noexcept {
   const os::hold guard(registry_lock);
   if (left_bytes + bytes > left_bytes_max) return false;
   left_bytes += bytes;
   heap.left_bytes = bytes;
   return true;
+}
+
+/// Whether no block waits in the heap's caches for a lock.
+[[nodiscard]] bool is_emptied(heap_body& heap) noexcept {
+  std::size_t waiting = 0;
+  for_each_used_bin(heap, [&waiting](const bin& b) { waiting += cached(b); });
+  for (const remote_batch& batch : heap.batches)
+    waiting += batch.count;
+  return waiting == 0;
 }
 
 void forget_left(heap_body& heap) noexcept ACRE_REQUIRES(registry_lock) {
@@ -132,19 +157,24 @@ void detach_thread() noexcept {
   }
   current = no_bins;
   own = nullptr;
+  const std::size_t bytes = drop_surplus(heap);
   send_all_batches(heap);
-  if (!leave_filled(heap)) {
+  if (!leave_filled(heap, bytes)) {
     send_foreign_home(heap);
     send_all_batches(heap);
     heap.lock.acquire();
     flush_all(heap);
     heap.lock.release();
   }
-  const os::hold guard(registry_lock);
-  heap.idle = true;
-  heap.next_idle = idle_heaps;
-  idle_heaps = &heap;
-  --threads.now;
+  {
+    const os::hold guard(registry_lock);
+    heap.idle = true;
+    heap.next_idle = idle_heaps;
+    idle_heaps = &heap;
+    --threads.now;
+  }
+  // Nobody may come by here again.
+  purge_later();
 }
 
 /// Key destructors may allocate and free, and more may be called after this one: wait for the next
@@ -309,8 +339,9 @@ void empty_left_heaps() noexcept {
     if (heap->left_bytes == 0 || !heap->lock.try_acquire()) continue;
     flush_all(*heap);
     try_send_all_batches(*heap);
+    const bool emptied = is_emptied(*heap);
     heap->lock.release();
-    forget_left(*heap);
+    if (emptied) forget_left(*heap);
   }
   registry_lock.release();
 }

@@ -197,16 +197,13 @@ void prepare_bin(heap_body& heap, bin& b) noexcept {
 }
 
 void set_idle_capacity(bin& b, const class_shape& shape) noexcept {
+  ACRE_ASSERT(cached(b) <= idle_capacity(shape));
   b.busy = false;
   b.pressure = 0;
-  if (shape.bytes > large_cached_bytes) {
-    // One block, and each allocation looks in: see `press`.
-    b.end = b.base + 1;
-    b.low = 1;
-  } else {
-    b.end = b.base + shape.cache_first;
-    b.low = static_cast<std::uint8_t>(shape.cache_first / 2 - 1);
-  }
+  b.end = b.base + idle_capacity(shape);
+  // One large block, and each allocation looks in: see `press`.
+  b.low =
+      static_cast<std::uint8_t>(shape.bytes > large_cached_bytes ? 1 : shape.cache_first / 2 - 1);
 }
 
 namespace {

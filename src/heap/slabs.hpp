@@ -13,7 +13,12 @@ void prepare_bin(heap_body& heap, bin& b) noexcept;
 /// Blocks above this size are cached one by one until their class proves busy.
 inline constexpr std::size_t large_cached_bytes = 8192;
 
-/// What a bin may cache while its class is little used. Requires: it caches no more than that.
+/// How many blocks a bin may cache while its class is little used.
+[[nodiscard]] inline std::size_t idle_capacity(const class_shape& shape) noexcept {
+  return shape.bytes > large_cached_bytes ? 1 : shape.cache_first;
+}
+
+/// Lets a bin cache so many. Requires: it caches no more now.
 void set_idle_capacity(bin& b, const class_shape& shape) noexcept;
 
 [[nodiscard]] inline unsigned class_of_bin(const heap_body& heap, const bin& b) noexcept {

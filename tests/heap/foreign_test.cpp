@@ -4,12 +4,16 @@
 #include <acre/malloc.h>
 
 #include "heap/address_space.hpp"
+#include "heap/config.hpp"
 #include "heap/deep_stack.hpp"
+#include "heap/page_heap.hpp"
 #include "heap/registry.hpp"
 #include "heap/slabs.hpp"
 #include "malloc/report.hpp"
+#include "support/sanitizer.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -226,6 +230,83 @@ TEST(left_heaps, hold_a_mebibyte_at_most_and_nothing_after_a_trim) {
   EXPECT_GT(cached_everywhere(), 0U);
   (void)acre_malloc_trim(0);
   EXPECT_EQ(cached_everywhere(), 0U);
+}
+
+TEST(left_heaps, cache_no_more_large_blocks_than_there_is_room_for) {
+  constexpr std::size_t size_bytes = 16384;
+  std::vector<void*> blocks;
+  in_thread([&] {
+    blocks = make_blocks(60, size_bytes);
+    free_blocks(make_blocks(2, size_bytes));
+  });
+  // One block at a time is what a class is given that was little used.
+  in_thread([] { free_blocks(make_blocks(2, size_bytes)); });
+  EXPECT_EQ(acre_check_invariants(), 1);
+  in_thread([&] {
+    free_blocks(blocks);
+    EXPECT_EQ(acre_check_invariants(), 1);
+    free_blocks(make_blocks(2, size_bytes + 2000));
+  });
+  EXPECT_EQ(acre_check_invariants(), 1);
+}
+
+TEST(left_heaps, keep_no_foreign_block_in_their_batches) {
+  const std::vector<void*> blocks = make_blocks(20, 64);
+  in_thread([&] {
+    free_blocks(make_blocks(1, 64));  // From now on the class keeps foreign blocks.
+    free_blocks(blocks);
+  });
+  // What its thread had no use for went home when it ended, and not only to a batch.
+  std::size_t waiting = 0;
+  acre::heaps::for_each_heap(
+      [](heap_body& heap, void* sum) {
+        for (const auto& batch : heap.batches)
+          *static_cast<std::size_t*>(sum) += heap.idle ? batch.count : 0;
+      },
+      &waiting);
+  EXPECT_EQ(waiting, 0U);
+}
+
+/// Threads that live at once, so that each has its own heap, and that leave blocks of every small
+/// class in its caches. Each of these keeps a slab.
+void end_threads_at_once(std::size_t thread_count, std::size_t blocks_per_class) {
+  std::vector<std::thread> threads;
+  std::atomic<std::size_t> ready{0};
+  for (std::size_t index = 0; index < thread_count; ++index)
+    threads.emplace_back([&] {
+      for (std::size_t size_bytes = 16; size_bytes <= 1024; size_bytes += 16)
+        free_blocks(make_blocks(blocks_per_class, size_bytes));
+      ++ready;
+      while (ready < thread_count)
+        std::this_thread::yield();
+    });
+  for (std::thread& thread : threads)
+    thread.join();
+}
+
+TEST(left_heaps, of_small_caches_hold_few_pages) {
+  end_threads_at_once(64, 1);
+  acre::mallocs::flush_own_caches();
+  std::size_t pages = 0;
+  acre::heaps::for_each_heap(
+      [](heap_body& heap, void* sum) {
+        if (heap.idle) *static_cast<std::size_t*>(sum) += heap.pages.load();
+      },
+      &pages);
+  EXPECT_LE(pages * acre::heaps::page_bytes, std::size_t{1} << 20);
+}
+
+TEST(left_heaps, do_not_hold_free_pages_when_nothing_is_called_any_more) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
+  using acre::heaps::process_pages;
+  const long delay_before = acre::heaps::config.purge_delay_ms.exchange(20);
+  (void)acre_malloc_trim(0);
+  end_threads_at_once(48, 8);
+  constexpr std::size_t worth_a_thread_pages = 512;
+  for (int wait = 0; wait < 400 && process_pages.dirty_hint() >= worth_a_thread_pages; ++wait)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_LT(process_pages.dirty_hint(), worth_a_thread_pages);
+  acre::heaps::config.purge_delay_ms.store(delay_before);
 }
 
 }  // namespace
