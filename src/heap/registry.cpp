@@ -101,6 +101,19 @@ std::size_t left_in(const heap_body& heap, const bin& b) noexcept ACRE_REQUIRES(
   return std::max(cached(b) * shape.bytes, (slabs.pages - kept) * page_bytes);
 }
 
+/// Whether the thread that ends was short: that it took at most eight times as many blocks as its
+/// caches hold. To empty these, and to fill them again for the next thread, is then a good part of
+/// what it costs.
+bool was_short(heap_body& heap) noexcept {
+  std::size_t taken = 0;
+  std::size_t held = 0;
+  for_each_used_bin(heap, [&](const bin& b) {
+    taken += allocations(b) - b.looked_at;
+    held += cached(b);
+  });
+  return taken <= held * 8;
+}
+
 /// Leaves in the caches what the thread itself used of them, for one like it; returns what emptying
 /// them and giving the spare runs back would free.
 std::size_t drop_surplus(heap_body& heap) noexcept {
@@ -108,8 +121,6 @@ std::size_t drop_surplus(heap_body& heap) noexcept {
   std::size_t bytes = 0;
   for_each_used_bin(heap, [&](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
     const std::size_t taken = allocations(b) - b.looked_at;
-    b.looked_at += static_cast<std::uint32_t>(taken);
-    b.foreign = 0;
     if (cached(b) > taken) flush_oldest(heap, b, cached(b) - taken);
     bytes += left_in(heap, b);
     const class_shape& shape = class_shapes[class_of_bin(heap, b)];
@@ -122,10 +133,10 @@ std::size_t drop_surplus(heap_body& heap) noexcept {
   return bytes + heap.spare_pages * page_bytes;
 }
 
-/// Whether a heap that becomes idle may stay as it is, for the next thread, with so much in it. To
-/// empty the caches of each thread that ends, and to fill them again for the next, is most of what
-/// a short one costs.
-[[nodiscard]] bool leave_filled(heap_body& heap, std::size_t bytes) noexcept {
+/// Leaves a short thread's caches to the next thread, unless idle heaps would then hold too much.
+[[nodiscard]] bool leave_filled(heap_body& heap) noexcept {
+  if (!was_short(heap)) return false;
+  const std::size_t bytes = drop_surplus(heap);
   const os::hold guard(registry_lock);
   if (left_bytes + bytes > left_bytes_max) return false;
   left_bytes += bytes;
@@ -157,15 +168,18 @@ void detach_thread() noexcept {
   }
   current = no_bins;
   own = nullptr;
-  const std::size_t bytes = drop_surplus(heap);
-  send_all_batches(heap);
-  if (!leave_filled(heap, bytes)) {
+  if (!leave_filled(heap)) {
     send_foreign_home(heap);
-    send_all_batches(heap);
     heap.lock.acquire();
     flush_all(heap);
     heap.lock.release();
   }
+  send_all_batches(heap);
+  // The next thread counts anew.
+  for_each_used_bin(heap, [](bin& b) {
+    b.looked_at = allocations(b);
+    b.foreign = 0;
+  });
   {
     const os::hold guard(registry_lock);
     heap.idle = true;

@@ -36,12 +36,14 @@ std::size_t spare_pages_max(const heap_body& heap) noexcept {
   return std::max(least, heap.pages.load(std::memory_order_relaxed) / 32);
 }
 
-/// Fetches several runs of `pages` pages at once for a heap that holds many, and returns one.
+/// Fetches a run of `pages` pages for a slab. Single pages: several at once for a heap that holds
+/// many. (Longer runs, too, would be cut from long dirty ones while short ones lie idle: 4 to 7 %
+/// of RSS in programs of 10 MB.)
 run_index fetch_runs(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(heap.lock) {
   constexpr std::size_t most_pages = 16;
   constexpr std::size_t one_in = 16;  // A fetch is at most 1/16 of what the heap holds.
   const std::size_t held = heap.pages.load(std::memory_order_relaxed);
-  const bool several = heap.kind == body_kind::thread && pages <= spare_slab_pages_max;
+  const bool several = heap.kind == body_kind::thread && pages == 1;
   const std::size_t wanted =
       several ? std::max<std::size_t>(std::min(held / one_in, most_pages) / pages, 1) : 1;
   run_index runs[most_pages];
