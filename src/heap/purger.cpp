@@ -64,6 +64,8 @@ void purge_while_useful() noexcept {
     name_moved_pages();
     renew_moves();
     quiet = purged == 0 && idle.freed_pages < worth_an_interval_pages ? quiet + 1 : 0;
+    // The program was busy since the empty slabs went.
+    dropped = dropped && purged < worth_a_thread_pages;
     // It would keep what the program gave up; the next one has the rights of the thread that starts
     // it.
     if (!os::has_rights_of_process()) break;

@@ -268,21 +268,33 @@ TEST(left_heaps, keep_no_foreign_block_in_their_batches) {
   EXPECT_EQ(waiting, 0U);
 }
 
-/// Threads that live at once, so that each has its own heap, and that leave blocks of every small
-/// class in its caches. Each of these keeps a slab.
-void end_threads_at_once(std::size_t thread_count, std::size_t blocks_per_class) {
+/// Threads that live at once, so that each has its own heap, and that allocate blocks of every
+/// small class. Each of these keeps a slab.
+std::vector<std::vector<void*>> allocate_in_threads(std::size_t thread_count,
+                                                    std::size_t blocks_per_class, bool free_there) {
+  std::vector<std::vector<void*>> blocks(thread_count);
   std::vector<std::thread> threads;
   std::atomic<std::size_t> ready{0};
   for (std::size_t index = 0; index < thread_count; ++index)
-    threads.emplace_back([&] {
-      for (std::size_t size_bytes = 16; size_bytes <= 1024; size_bytes += 16)
-        free_blocks(make_blocks(blocks_per_class, size_bytes));
+    threads.emplace_back([&, index] {
+      for (std::size_t size_bytes = 16; size_bytes <= 1024; size_bytes += 16) {
+        const std::vector<void*> made = make_blocks(blocks_per_class, size_bytes);
+        if (free_there)
+          free_blocks(made);
+        else
+          blocks[index].insert(blocks[index].end(), made.begin(), made.end());
+      }
       ++ready;
       while (ready < thread_count)
         std::this_thread::yield();
     });
   for (std::thread& thread : threads)
     thread.join();
+  return blocks;
+}
+
+void end_threads_at_once(std::size_t thread_count, std::size_t blocks_per_class) {
+  (void)allocate_in_threads(thread_count, blocks_per_class, true);
 }
 
 TEST(left_heaps, of_small_caches_hold_few_pages) {
@@ -307,6 +319,30 @@ TEST(left_heaps, do_not_hold_free_pages_when_nothing_is_called_any_more) {
   for (int wait = 0; wait < 400 && process_pages.dirty_hint() >= worth_a_thread_pages; ++wait)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_LT(process_pages.dirty_hint(), worth_a_thread_pages);
+  acre::heaps::config.purge_delay_ms.store(delay_before);
+}
+
+TEST(left_heaps, give_back_what_others_empty_later) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
+  using acre::heaps::process_pages;
+  constexpr std::size_t thread_count = 32;
+  constexpr std::size_t little_pages = 512;
+  const long delay_before = acre::heaps::config.purge_delay_ms.exchange(20);
+  end_threads_at_once(thread_count, 1);
+  (void)acre_malloc_trim(0);
+  const std::size_t before = process_pages.counts().live;
+  // The purging thread runs, and has found the program at rest before.
+  for (int round = 0; round < 8; ++round) {
+    free_blocks(make_blocks(1, std::size_t{4} << 20));
+    std::this_thread::sleep_for(std::chrono::milliseconds(45));
+  }
+  const auto blocks = allocate_in_threads(thread_count, 16, false);
+  for (const std::vector<void*>& of_thread : blocks)
+    free_blocks(of_thread);
+  acre::mallocs::flush_own_caches();
+  for (int wait = 0; wait < 400 && process_pages.counts().live > before + little_pages; ++wait)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_LE(process_pages.counts().live, before + little_pages);
   acre::heaps::config.purge_delay_ms.store(delay_before);
 }
 
