@@ -354,9 +354,13 @@ void release_other(bin* owner, void* block) noexcept {
     return release_rare(block);
   heap_body& from = *body_of(own);
   remote_batch& batch = batch_for(from, *owner);
-  // A batch's target is known to be no heap object.
-  if (batch.target == body_of(owner) && keep_foreign(from, *owner, block)) return;
-  if (join_batch(batch, *owner, block)) return;
+  // Every way on from here is a jump, so that the usual ones save no registers. A batch's target is
+  // known to be no heap object.
+  if (batch.target == body_of(owner)) {
+    if (bin* const keeper = willing_keeper_of(from, *owner); keeper != nullptr)
+      return keep_foreign(from, *keeper, *owner, block);
+    if (batch.only == owner) return join_batch(batch, block);
+  }
   // The marker of large blocks lies outside the bins, and so do all other addresses.
   heap_body* const target = body_of(owner);
   const auto offset =

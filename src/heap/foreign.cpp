@@ -63,19 +63,19 @@ void judge_foreign(heap_body& heap, bin& b) noexcept {
   b.foreign = 0;
 }
 
-bool keep_in_full(heap_body& from, bin& keeper, void* block) noexcept {
+void keep_in_full(heap_body& from, bin& keeper, bin& owner, void* block) noexcept {
   const std::size_t needed = recent_allocations(keeper);
   if (needed < cached(keeper) - cached(keeper) / 4) {
     keeper.keeps = false;
     send_foreign_of(from, keeper, needed);
-    return false;
+  } else if (from.lock.acquire_unless(fork_pending)) {
+    if (!deepen(from, keeper, foreign_deep_room(from))) make_room(from, keeper);
+    const bool fits = keeper.top < keeper.end;
+    if (fits) *++keeper.top = block;
+    from.lock.release();
+    if (fits) return;
   }
-  if (!from.lock.acquire_unless(fork_pending)) return false;
-  if (!deepen(from, keeper, foreign_deep_room(from))) make_room(from, keeper);
-  const bool fits = keeper.top < keeper.end;
-  if (fits) *++keeper.top = block;
-  from.lock.release();
-  return fits;
+  send_home(from, owner, block);
 }
 
 void send_foreign_home(heap_body& heap) noexcept {

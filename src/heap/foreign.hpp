@@ -35,22 +35,25 @@ inline constexpr std::size_t kept_bytes_max = 1024;
 /// Decides at a refill whether the bin keeps foreign blocks until the next.
 void judge_foreign(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
 
-/// Keeps a block in a full stack: makes room if the thread allocates such blocks about as often as
-/// it frees them. Otherwise sends home what the stack holds of other heaps, and closes it to them.
-[[nodiscard]] bool keep_in_full(heap_body& from, bin& keeper, void* block) noexcept;
-
-/// Keeps a block of another heap, which is no heap object, if it is of use to the thread.
-[[nodiscard]] inline bool keep_foreign(heap_body& from, const bin& owner, void* block) noexcept {
+/// The thread's own bin, if it keeps blocks like one of `owner` now; else null. Counts the block.
+[[nodiscard]] inline bin* willing_keeper_of(heap_body& from, const bin& owner) noexcept {
   bin* const keeper = keeper_of(from, owner);
-  if (keeper == nullptr) return false;
+  if (keeper == nullptr) return nullptr;
   ++keeper->foreign;
-  if (!keeper->keeps) return false;
-  void** const top = keeper->top + 1;
-  if (top > keeper->end) [[unlikely]]
-    return keep_in_full(from, *keeper, block);
+  return keeper->keeps ? keeper : nullptr;
+}
+
+/// `keep_foreign` for a full stack: makes room if the thread allocates such blocks about as often
+/// as it frees them. Otherwise sends home what the stack holds of other heaps, and keeps no more.
+void keep_in_full(heap_body& from, bin& keeper, bin& owner, void* block) noexcept;
+
+/// Keeps a block of another heap in a bin that is willing. Requires: it is no heap object's.
+inline void keep_foreign(heap_body& from, bin& keeper, bin& owner, void* block) noexcept {
+  void** const top = keeper.top + 1;
+  if (top > keeper.end) [[unlikely]]
+    return keep_in_full(from, keeper, owner, block);
   *top = block;
-  keeper->top = top;
-  return true;
+  keeper.top = top;
 }
 
 /// Whether `owner`, of a page on which a block of the bin's stack lies, is another heap's. What is

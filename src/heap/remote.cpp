@@ -85,7 +85,8 @@ void free_remote(heap_body& from, bin& owner, void* block) noexcept {
     batch.target = target;
     batch.only = nullptr;
     from.keeps_foreign = true;
-    if (keep_foreign(from, owner, block)) return;
+    if (bin* const keeper = willing_keeper_of(from, owner); keeper != nullptr)
+      return keep_foreign(from, *keeper, owner, block);
   }
   send_home(from, owner, block);
 }

@@ -16,15 +16,13 @@ namespace acre::heaps {
 
 void send_batch(remote_batch& batch) noexcept;
 
-/// The most frequent case, a block of the same class as all those in the batch; false otherwise.
-[[nodiscard]] inline bool join_batch(remote_batch& batch, const bin& owner, void* block) noexcept {
-  if (batch.only != &owner) return false;
+/// The most frequent case. Requires: all blocks of the batch are of this one's class.
+inline void join_batch(remote_batch& batch, void* block) noexcept {
   const std::uint32_t count = batch.count;
   batch.blocks[count] = block;
   batch.count = count + 1;
   if (count + 1 >= batch.limit) [[unlikely]]
     send_batch(batch);
-  return true;
 }
 
 /// Puts a block into the batch for its owner, which is no heap object.
