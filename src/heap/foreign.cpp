@@ -41,9 +41,13 @@ std::size_t recent_allocations(bin& b) noexcept {
 }
 
 /// What deep stacks may hold for the sake of foreign blocks: half of the heap's pages and as much
-/// as one of them.
+/// as one of them. Less with many threads: each runs seldom, what it holds lies idle meanwhile, and
+/// keeps slabs of all the others.
 std::size_t foreign_deep_room(const heap_body& heap) noexcept {
-  return heap.pages.load(std::memory_order_relaxed) * page_bytes / 2 + deep_bytes_max;
+  constexpr std::size_t few_threads = 8;
+  const std::size_t room =
+      heap.pages.load(std::memory_order_relaxed) * page_bytes / 2 + deep_bytes_max;
+  return room / std::max<std::size_t>(used_heaps() / few_threads, 1);
 }
 
 }  // namespace
