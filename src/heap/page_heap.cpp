@@ -206,7 +206,7 @@ run_index page_heap::take_frontier(const page_request& request) noexcept {
 }
 
 std::size_t page_heap::dirty_allowance() const noexcept {
-  constexpr std::size_t least = (std::size_t{1} << 20U) / page_bytes;
+  constexpr std::size_t least = (std::size_t{1} << 19U) / page_bytes;
   return std::max(least, live_ / 25);
 }
 
