@@ -129,7 +129,7 @@ struct alignas(body_bytes) heap_body {
   std::size_t free_bytes = 0;     ///< in slots of slabs; guarded by lock
   std::size_t given_bytes = 0;    ///< lately brought back to slabs; see slabs.cpp; by lock
   std::size_t emptied_bytes = 0;  ///< lately in slabs that became empty; by lock
-  std::size_t deep_bytes = 0;     ///< blocks that the deep stacks (foreign.hpp) may hold; by lock
+  std::size_t deep_bytes = 0;     ///< what the deep stacks (deep_stack.hpp) may hold; by lock
   std::uint32_t visits = 0;       ///< refills and flushes; guarded by lock
   heap_owner owner;               ///< thread: guarded by lock
   run_index owned = 0;            ///< object: all its runs; guarded by lock

@@ -1,5 +1,6 @@
 #include "heap/deep_stack.hpp"
 
+#include "base/bits.hpp"
 #include "heap/address_space.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/slabs.hpp"
@@ -33,7 +34,7 @@ bool deepen(heap_body& heap, bin& b, std::size_t room_bytes) noexcept {
   if (more_bytes == 0 || heap.deep_bytes + more_bytes > room_bytes) return false;
   run_index run = is_deep(heap, b) ? run_of_stack(b.base) : 0;
   if (run == 0 || stack_words_in(run) < wanted) {
-    const std::size_t pages = (wanted * sizeof(void*) + page_bytes - 1) / page_bytes;
+    const std::size_t pages = base::divide_up(wanted * sizeof(void*), page_bytes);
     const run_index fresh = process_pages.allocate({.pages = pages, .state = run_state::held}).run;
     if (fresh == 0) return false;
     void** const base = reinterpret_cast<void**>(space.address_of(space.runs[fresh].page)) - 1;

@@ -101,7 +101,7 @@ constexpr slab_shape long_slab_for(std::size_t bytes) noexcept {
   constexpr std::size_t pages_most = 4;
   const std::size_t blocks =
       std::min<std::size_t>(pages_most * page_bytes / bytes, slab_blocks_max);
-  const std::size_t pages = (blocks * bytes + page_bytes - 1) / page_bytes;
+  const std::size_t pages = base::divide_up(blocks * bytes, page_bytes);
   return {static_cast<std::uint16_t>(pages), static_cast<std::uint16_t>(blocks)};
 }
 

@@ -39,29 +39,27 @@ std::size_t spare_pages_max(const heap_body& heap) noexcept {
 /// Fetches a run of `pages` pages for a slab. Single pages: several at once for a heap that holds
 /// many. (Longer runs, too, would be cut from long dirty ones while short ones lie idle: 4 to 7 %
 /// of RSS in programs of 10 MB.)
-run_index fetch_runs(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(heap.lock) {
-  constexpr std::size_t most_pages = 16;
+run_index fetch_run(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(heap.lock) {
+  constexpr std::size_t most = 16;
   constexpr std::size_t one_in = 16;  // A fetch is at most 1/16 of what the heap holds.
   const std::size_t held = heap.pages.load(std::memory_order_relaxed);
   const bool several = heap.kind == body_kind::thread && pages == 1;
-  const std::size_t wanted =
-      several ? std::max<std::size_t>(std::min(held / one_in, most_pages) / pages, 1) : 1;
-  run_index runs[most_pages];
+  const std::size_t wanted = several ? std::clamp<std::size_t>(held / one_in, 1, most) : 1;
+  run_index runs[most];
   if (!reserve_pages(heap, wanted * pages)) return 0;
   const std::size_t got = process_pages.allocate_several(runs, pages, wanted);
   if (got < wanted) return_pages(heap, (wanted - got) * pages);
   if (got == 0) return 0;
-  for (std::size_t i = got; i-- > 0;) {
+  // The ends are marked already, under the page heap's lock: it looks at them as neighbours.
+  for (std::size_t page = 1; page + 1 < pages; ++page)
+    space.run_of_page[space.runs[runs[0]].page + page] = runs[0];
+  for (std::size_t i = got; i-- > 1;) {
     page_run& run = space.runs[runs[i]];
-    // The ends are marked already, under the page heap's lock: it looks at them as neighbours.
-    for (std::size_t page = 1; page + 1 < pages; ++page)
-      space.run_of_page[run.page + page] = runs[i];
-    if (i == 0) break;
     set_state(run, run_state::held);
-    run.next = heap.spare_slabs[pages - 1];
-    heap.spare_slabs[pages - 1] = runs[i];
+    run.next = heap.spare_slabs[0];
+    heap.spare_slabs[0] = runs[i];
   }
-  heap.spare_pages += (got - 1) * pages;
+  heap.spare_pages += got - 1;
   if (heap.kind == body_kind::object) own_run(heap, runs[0]);
   return runs[0];
 }
@@ -78,7 +76,7 @@ run_index pages_for_slab(heap_body& heap, std::size_t count) noexcept ACRE_REQUI
       return run;
     }
   }
-  return fetch_runs(heap, count);
+  return fetch_run(heap, count);
 }
 
 /// Whether most blocks that came back lately left whole slabs empty: then longer slabs cost no
