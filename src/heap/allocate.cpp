@@ -270,10 +270,6 @@ void* allocate_any(std::size_t size_bytes) noexcept {
 
 namespace {
 
-[[nodiscard]] bool is_aligned(const void* block, std::size_t alignment_bytes) noexcept {
-  return (reinterpret_cast<std::uintptr_t>(block) & (alignment_bytes - 1)) == 0;
-}
-
 /// A block of the class's own slabs instead of `other`, which another class lent and which is not
 /// aligned. From now on the class borrows nothing.
 void* allocate_own_class(unsigned size_class, void* other) noexcept {

@@ -77,6 +77,11 @@ void make_room(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
   return true;
 }
 
+/// Requires: a power of two.
+[[nodiscard]] inline bool is_aligned(const void* block, std::size_t alignment_bytes) noexcept {
+  return (reinterpret_cast<std::uintptr_t>(block) & (alignment_bytes - 1)) == 0;
+}
+
 /// The slow paths are parameters so that a caller can add what failure means to it (errno, a
 /// new-handler) without a test on the fast path.
 template <void* (*Slow)(bin*, std::size_t), void* (*Medium)(std::size_t)>
