@@ -103,6 +103,12 @@ void sweep(heap_body& heap, const bin& in_use) noexcept ACRE_REQUIRES(heap.lock)
   if (&heap.bins[c] != &in_use) sweep_bin(heap, heap.bins[c]);
 }
 
+/// Whether the class may have a deep stack for its swings: all whose blocks are not cached one by
+/// one.
+[[nodiscard]] bool may_swing(unsigned size_class) noexcept {
+  return class_shapes[size_class].bytes <= large_cached_bytes;
+}
+
 /// Allocations from the bin since its last refill or flush.
 std::uint32_t taken_since_visit(class_slabs& slabs, const bin& b) noexcept {
   const std::uint32_t taken = allocations(b) - slabs.visited_at;
@@ -113,7 +119,7 @@ std::uint32_t taken_since_visit(class_slabs& slabs, const bin& b) noexcept {
 /// Called before a refill.
 void note_refill(heap_body& heap, const bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
-  if (size_class >= small_class_count) return;
+  if (!may_swing(size_class)) return;
   class_slabs& slabs = heap.slabs[size_class];
   slabs.rose = taken_since_visit(slabs, b) <= capacity(b) + capacity(b) / 4;
 }
@@ -127,10 +133,10 @@ constexpr std::size_t swing_bytes_max = std::size_t{192} << 10;
 /// little.
 bool deepen_if_swinging(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
-  if (size_class >= small_class_count || heap.kind != body_kind::thread) return false;
+  if (!may_swing(size_class) || heap.kind != body_kind::thread) return false;
   class_slabs& slabs = heap.slabs[size_class];
-  slabs.rose = taken_since_visit(slabs, b) <= capacity(b) / 4 && slabs.rose;
-  return slabs.rose && deepen(heap, b, swing_bytes_max);
+  const bool falls = taken_since_visit(slabs, b) <= capacity(b) / 4;
+  return slabs.rose && falls && deepen(heap, b, swing_bytes_max);
 }
 
 /// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.

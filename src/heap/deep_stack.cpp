@@ -25,9 +25,10 @@ std::size_t stack_words_in(run_index run) noexcept {
 }  // namespace
 
 bool deepen(heap_body& heap, bin& b, std::size_t room_bytes) noexcept {
-  if (!b.busy) return false;
-  const std::size_t block_bytes = class_shapes[class_of_bin(heap, b)].bytes;
+  const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  const std::size_t block_bytes = shape.bytes;
   const auto words = static_cast<std::size_t>(b.end - b.base);
+  if (!b.busy || words < shape.cache_most) return false;
   const std::size_t wanted =
       std::min({words + words / 2, deep_words_max, deep_bytes_max / block_bytes});
   const std::size_t more_bytes = (wanted - std::min(wanted, words)) * block_bytes;

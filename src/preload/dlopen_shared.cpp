@@ -2,11 +2,11 @@
 
 #include <dlfcn.h>
 
-// A library that is opened with RTLD_DEEPBIND looks for symbols among its own dependencies first, and
-// so finds the C library's malloc and free instead of those that the rest of the program uses: a
-// block that goes from one to the other ends the program. PHP opens its extensions like this, and
-// Samba its modules. So nothing is bound deeply while this library is the program's malloc. The flag
-// decides nothing else but which of several equally named symbols is taken, and without it the
+// A library that is opened with RTLD_DEEPBIND looks for symbols among its own dependencies first,
+// and so finds the C library's malloc and free instead of those that the rest of the program uses:
+// a block that goes from one to the other ends the program. PHP opens its extensions like this, and
+// Samba its modules. So nothing is bound deeply while this library is the program's malloc. The
+// flag decides nothing else but which of several equally named symbols is taken, and without it the
 // program's order holds, as for every library that it was linked with.
 //
 // In the shared library alone: a static program has no second malloc to find.
@@ -15,8 +15,8 @@ namespace {
 
 using open_function = void*(const char*, int);
 
-/// Written by whichever thread comes first, always with the same value; nothing else is published by
-/// it, so relaxed is enough.
+/// Written by whichever thread comes first, always with the same value; nothing else is published
+/// by it, so relaxed is enough.
 constinit std::atomic<open_function*> next_open{nullptr};
 
 open_function* find_next() noexcept {

@@ -175,21 +175,24 @@ TEST(foreign, blocks_go_home_from_what_a_thread_left_behind) {
 }
 
 TEST(deep_stack, holds_what_a_class_swings_by_and_goes_when_it_rests) {
-  constexpr std::size_t count = 600;
-  constexpr std::size_t size_bytes = 48;
-  in_thread([] {
-    const heap_body& heap = *acre::heaps::own_heap();
-    for (int round = 0; round < 20; ++round)
-      free_blocks(make_blocks(count, size_bytes));
-    EXPECT_TRUE(acre::heaps::is_deep(heap, own_bin(size_bytes)));
-    const std::uint32_t before = heap.visits;
-    for (int round = 0; round < 20; ++round)
-      free_blocks(make_blocks(count, size_bytes));
-    EXPECT_EQ(heap.visits, before);
-    acre::mallocs::flush_own_caches();
-    EXPECT_FALSE(acre::heaps::is_deep(heap, own_bin(size_bytes)));
-    EXPECT_EQ(heap.deep_bytes, 0U);
-  });
+  struct swing {
+    std::size_t size_bytes, count;
+  };
+  for (const auto [size_bytes, count] : {swing{48, 600}, swing{2048, 60}, swing{8192, 18}}) {
+    in_thread([&] {
+      const heap_body& heap = *acre::heaps::own_heap();
+      for (int round = 0; round < 20; ++round)
+        free_blocks(make_blocks(count, size_bytes));
+      EXPECT_TRUE(acre::heaps::is_deep(heap, own_bin(size_bytes))) << size_bytes;
+      const std::uint32_t before = heap.visits;
+      for (int round = 0; round < 20; ++round)
+        free_blocks(make_blocks(count, size_bytes));
+      EXPECT_EQ(heap.visits, before) << size_bytes;
+      acre::mallocs::flush_own_caches();
+      EXPECT_FALSE(acre::heaps::is_deep(heap, own_bin(size_bytes))) << size_bytes;
+      EXPECT_EQ(heap.deep_bytes, 0U) << size_bytes;
+    });
+  }
 }
 
 TEST(deep_stack, gives_up_a_few_hundred_blocks_when_it_is_full) {
