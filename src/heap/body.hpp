@@ -123,6 +123,7 @@ struct alignas(body_bytes) heap_body {
   std::size_t left_bytes = 0;      ///< idle: what emptying it would free; registry's lock
   bool retired = false;            ///< a destroyed heap object; guarded by the registry's lock
   body_kind kind = body_kind::thread;
+  std::uint8_t home = 0;  ///< of its pages; see page_heap.hpp
   run_index spare_slabs[spare_slab_pages_max] =
       {};                         ///< by length: runs kept for the next slab; guarded by lock
   std::size_t spare_pages = 0;    ///< pages of these; guarded by lock

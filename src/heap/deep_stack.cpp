@@ -36,7 +36,8 @@ bool deepen(heap_body& heap, bin& b, std::size_t room_bytes) noexcept {
   run_index run = is_deep(heap, b) ? run_of_stack(b.base) : 0;
   if (run == 0 || stack_words_in(run) < wanted) {
     const std::size_t pages = base::divide_up(wanted * sizeof(void*), page_bytes);
-    const run_index fresh = process_pages.allocate({.pages = pages, .state = run_state::held}).run;
+    const run_index fresh =
+        process_pages.allocate({.pages = pages, .state = run_state::held, .home = heap.home}).run;
     if (fresh == 0) return false;
     void** const base = reinterpret_cast<void**>(space.address_of(space.runs[fresh].page)) - 1;
     const std::size_t count = cached(b);

@@ -6,6 +6,7 @@
 #include "heap/misuse.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/purger.hpp"
+#include "heap/registry.hpp"
 #include "heap/slabs.hpp"
 #include "heap/usage.hpp"
 #include "os/memory.hpp"
@@ -54,7 +55,9 @@ large_block allocate_large(heap_body& owner, std::size_t size_bytes,
   const std::size_t count = base::divide_up(size_bytes, page_bytes);
   if (!reserve_pages(owner, count)) return {};
   const page_grant grant = process_pages.allocate(
-      {.pages = count, .alignment_pages = std::max(alignment_bytes / page_bytes, std::size_t{1})});
+      {.pages = count,
+       .alignment_pages = std::max(alignment_bytes / page_bytes, std::size_t{1}),
+       .home = own_home()});
   if (grant.run == 0) {
     return_pages(owner, count);
     return {};
@@ -147,8 +150,8 @@ bool worth_copying(std::size_t old_count, std::size_t count) noexcept {
 void* copy_to_dirty(run_index run, std::size_t count) noexcept {
   const page_run& old = space.runs[run];
   if (!worth_copying(old.pages, count)) return nullptr;
-  const page_grant grant =
-      process_pages.allocate({.pages = count, .source = page_source::dirty_only});
+  const page_grant grant = process_pages.allocate(
+      {.pages = count, .source = page_source::dirty_only, .home = own_home()});
   if (grant.run == 0) return nullptr;
   const std::size_t page = space.runs[grant.run].page;
   std::memcpy(space.address_of(page), space.address_of(old.page), old.pages * page_bytes);

@@ -25,20 +25,22 @@ void page_heap::link(run_index run, run_state state) noexcept {
   page_run& r = space.runs[run];
   ++freed_runs_;
   set_state(r, state);
-  free_lists& lists = lists_of(state);
+  free_lists& lists = lists_of(r);
   const unsigned b = bin_of(r.pages);
   r.previous = 0;
   r.next = lists.head[b];
   if (r.next != 0) space.runs[r.next].previous = run;
   lists.head[b] = run;
   lists.used[b / 64] |= std::uint64_t{1} << (b % 64);
-  if (state == run_state::dirty) add_dirty(r.pages);
+  if (state != run_state::dirty) return;
+  homes_used_ |= 1U << r.home;
+  add_dirty(r.pages);
 }
 
 void page_heap::unlink(run_index run) noexcept {
   page_run& r = space.runs[run];
   ACRE_ASSERT(is_free(state_of(r)));
-  free_lists& lists = lists_of(state_of(r));
+  free_lists& lists = lists_of(r);
   const unsigned b = bin_of(r.pages);
   if (r.next != 0) space.runs[r.next].previous = r.previous;
   if (r.previous != 0) {
@@ -90,6 +92,7 @@ run_index page_heap::split(run_index run, std::size_t pages) noexcept {
   tail.page = r.page + static_cast<std::uint32_t>(pages);
   tail.pages = r.pages - static_cast<std::uint32_t>(pages);
   set_state(tail, run_state::held);
+  tail.home = r.home;
   r.pages = static_cast<std::uint32_t>(pages);
   mark_ends(run);
   mark_ends(rest);
@@ -122,21 +125,29 @@ run_index page_heap::neighbour_before(const page_run& run) noexcept {
   return run.page > 0 ? run_at_end(run.page - 1) : 0;
 }
 
-/// Puts a run on a free list, joined with free neighbours of its kind.
+/// Puts a run on a free list, joined with free neighbours of its kind; at home where its longest
+/// part is.
 void page_heap::insert_free(run_index run, run_state state) noexcept {
   page_run& r = space.runs[run];
+  std::uint32_t longest = r.pages;
+  const auto join = [&r, &longest](const page_run& part) {
+    r.pages += part.pages;
+    if (part.pages <= longest) return;
+    longest = part.pages;
+    r.home = part.home;
+  };
   if (const run_index after = neighbour_after(r); after != 0 &&
                                                   !has_owner(std::size_t{r.page} + r.pages) &&
                                                   state_of(space.runs[after]) == state) {
     unlink(after);
-    r.pages += space.runs[after].pages;
+    join(space.runs[after]);
     drop_run(after);
   }
   if (const run_index before = neighbour_before(r);
       before != 0 && !has_owner(r.page - 1) && state_of(space.runs[before]) == state) {
     unlink(before);
     r.page = space.runs[before].page;
-    r.pages += space.runs[before].pages;
+    join(space.runs[before]);
     drop_run(before);
   }
   mark_ends(run);
@@ -182,8 +193,24 @@ run_index page_heap::trim_to(run_index run, const page_request& request, run_sta
   return run;
 }
 
+/// The shortest dirty run of at least `pages` pages that the home has or, if it has none, that
+/// there is; or 0.
+run_index page_heap::best_dirty(std::size_t pages, unsigned home) noexcept {
+  run_index best = best_fit(dirty_lists_[home], pages);
+  if (best != 0) return best;
+  for (unsigned others = homes_used_ & ~(1U << home); others != 0; others &= others - 1) {
+    const run_index run =
+        best_fit(dirty_lists_[static_cast<unsigned>(std::countr_zero(others))], pages);
+    if (run == 0) continue;
+    if (best == 0 || space.runs[run].pages < space.runs[best].pages) best = run;
+  }
+  return best;
+}
+
 run_index page_heap::take_free(run_state kind, const page_request& request) noexcept {
-  const run_index run = best_fit(lists_of(kind), request.pages + request.alignment_pages - 1);
+  const std::size_t pages = request.pages + request.alignment_pages - 1;
+  const run_index run =
+      kind == run_state::dirty ? best_dirty(pages, request.home) : best_fit(clean_lists_, pages);
   if (run == 0) return 0;
   unlink(run);
   set_state(space.runs[run], run_state::held);
@@ -256,6 +283,7 @@ void page_heap::note_low() noexcept {
 page_grant page_heap::finish(run_index run, const page_request& request, bool zero) noexcept {
   page_run& r = space.runs[run];
   set_state(r, request.state);
+  r.home = request.home & (home_count - 1);
   if (request.state == run_state::large) mark_inside(run, r.page);
   live_ += r.pages;
   note_peak(request.replaced_pages);
@@ -329,24 +357,30 @@ page_grant page_heap::allocate(const page_request& request) noexcept {
   return grant;
 }
 
-/// Length of the longest dirty run, if it is shorter than `count`; `count` when there is none.
-std::size_t page_heap::longest_dirty_pages(std::size_t count) noexcept {
-  ACRE_ASSERT(count < 64);
-  const std::uint64_t used = dirty_lists_.used[0] & ((std::uint64_t{1} << count) - 1);
-  return used == 0 ? count : base::log2_floor(used);
+/// How many pages, up to `most`, one dirty run has: the longest of the home or, if that has none of
+/// `least` pages, of another. `most` when nobody has any.
+std::size_t page_heap::dirty_pages_in_one(std::size_t least, std::size_t most,
+                                          unsigned home) noexcept {
+  ACRE_ASSERT(most < 64);
+  if (best_fit(dirty_lists_[home], most) != 0) return most;
+  const run_index some = best_dirty(least, home);
+  if (some == 0) return most;
+  free_lists& lists = dirty_lists_[space.runs[some].home];
+  if (best_fit(lists, most) != 0) return most;
+  return base::log2_floor(lists.used[0] & ((std::uint64_t{1} << most) - 1));
 }
 
-std::size_t page_heap::allocate_several(run_index* runs, std::size_t pages,
-                                        std::size_t count) noexcept {
-  page_request request{.pages = pages * count, .state = run_state::slab};
+std::size_t page_heap::allocate_several(run_index* runs, std::size_t pages, std::size_t count,
+                                        std::uint8_t home) noexcept {
+  page_request request{.pages = pages * count, .state = run_state::slab, .home = home};
   if (!lock_.acquire_unless(fork_pending)) {
     request.pages = pages;
     runs[0] = allocate_in_fork_lane(request).run;
     return runs[0] != 0 ? 1 : 0;
   }
   // Fewer dirty pages are better than clean ones: those would let the program grow.
-  if (count > 1 && best_fit(dirty_lists_, request.pages) == 0) {
-    count = std::max<std::size_t>(longest_dirty_pages(request.pages) / pages, 1);
+  if (count > 1) {
+    count = dirty_pages_in_one(pages, request.pages, home) / pages;
     request.pages = pages * count;
   }
   runs[0] = take(request).run;

@@ -17,6 +17,10 @@
 /// was resident before, at almost no system call in a steady state); and when nobody needed a dirty
 /// page for a while (`purge_unneeded`, called by the purging thread).
 ///
+/// Dirty runs are listed by home: that of the heap that took them last. A heap gets those of its
+/// own home first, since another processor may hold in its cache what another thread has written;
+/// but any dirty run rather than clean pages.
+///
 /// Equation: every page below the frontier is live (slab, large, held), dirty, clean, or skipped.
 namespace acre::heaps {
 
@@ -33,6 +37,7 @@ struct page_request {
   run_state state = run_state::large;
   page_source source = page_source::any;
   std::size_t replaced_pages = 0;  ///< resident pages that will be given back at once (a move)
+  std::uint8_t home = 0;           ///< below `home_count`
 };
 
 struct page_grant {
@@ -70,8 +75,8 @@ class page_heap {
   /// Runs of `pages` pages each, up to `count`, for slabs; returns how many. One lock for all, and
   /// pages that lie together, where `allocate` would search and cut for each.
   /// Requires: pages * count < 64.
-  [[nodiscard]] std::size_t allocate_several(run_index* runs, std::size_t pages,
-                                             std::size_t count) noexcept ACRE_EXCLUDES(lock_);
+  [[nodiscard]] std::size_t allocate_several(run_index* runs, std::size_t pages, std::size_t count,
+                                             std::uint8_t home) noexcept ACRE_EXCLUDES(lock_);
 
   /// Gives a run back; its pages must have no owner in the address space any more.
   void release(run_index run) noexcept ACRE_EXCLUDES(lock_);
@@ -149,8 +154,8 @@ class page_heap {
     return state == run_state::dirty || state == run_state::clean;
   }
 
-  free_lists& lists_of(run_state state) noexcept {
-    return state == run_state::dirty ? dirty_lists_ : clean_lists_;
+  free_lists& lists_of(const page_run& run) noexcept ACRE_REQUIRES(lock_) {
+    return state_of(run) == run_state::dirty ? dirty_lists_[run.home] : clean_lists_;
   }
   void link(run_index run, run_state state) noexcept ACRE_REQUIRES(lock_);
   void unlink(run_index run) noexcept ACRE_REQUIRES(lock_);
@@ -165,11 +170,15 @@ class page_heap {
   run_index neighbour_after(const page_run& run) noexcept ACRE_REQUIRES(lock_);
   run_index neighbour_before(const page_run& run) noexcept ACRE_REQUIRES(lock_);
 
-  std::size_t longest_dirty_pages(std::size_t count) noexcept ACRE_REQUIRES(lock_);
+  std::size_t dirty_pages_in_one(std::size_t least, std::size_t most, unsigned home) noexcept
+      ACRE_REQUIRES(lock_);
   page_grant take(const page_request& request) noexcept ACRE_REQUIRES(lock_);
   run_index best_fit(free_lists& lists, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
+  run_index best_dirty(std::size_t pages, unsigned home) noexcept ACRE_REQUIRES(lock_);
   run_index take_free(run_state kind, const page_request& request) noexcept ACRE_REQUIRES(lock_);
   run_index take_mixed(const page_request& request) noexcept ACRE_REQUIRES(lock_);
+  run_index take_mixed_of(const free_lists& lists, const page_request& request) noexcept
+      ACRE_REQUIRES(lock_);
   run_range range_around(run_index dirty, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   void cut_clean_end(run_range& range, std::size_t surplus) noexcept ACRE_REQUIRES(lock_);
   mixed_parts join(const run_range& range) noexcept ACRE_REQUIRES(lock_);
@@ -188,6 +197,7 @@ class page_heap {
   [[nodiscard]] bool within_limit_reused(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);
   [[nodiscard]] std::size_t dirty_allowance() const noexcept ACRE_REQUIRES(lock_);
   std::size_t purge_locked(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
+  run_index longest_dirty() noexcept ACRE_REQUIRES(lock_);
   run_index largest_dirty(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   void add_dirty(std::ptrdiff_t pages) noexcept ACRE_REQUIRES(lock_);
   /// Pages that will be given back at once do not make a peak: else a chain of moves would raise
@@ -206,7 +216,6 @@ class page_heap {
   page_grant allocate_after_fork(const page_request& request) noexcept;
 
   os::lock lock_;  ///< guards all below and, with the heaps' locks, the tables of the address space
-  free_lists dirty_lists_ ACRE_GUARDED_BY(lock_);
   free_lists clean_lists_ ACRE_GUARDED_BY(lock_);
   run_index spare_runs_ ACRE_GUARDED_BY(lock_) = 0;
   std::size_t spare_count_ ACRE_GUARDED_BY(lock_) = 0;
@@ -232,6 +241,11 @@ class page_heap {
   std::size_t lane_end_ = 0;
   run_index lane_first_run_ = 0;
   std::size_t skipped_ ACRE_GUARDED_BY(lock_) = 0;  ///< pages of lanes that a child skipped
+
+  /// Bit i: home i has had a dirty run. Those that never had one are not looked at.
+  unsigned homes_used_ ACRE_GUARDED_BY(lock_) = 0;
+  /// The last member: most programs touch the memory of the first home alone.
+  std::array<free_lists, home_count> dirty_lists_ ACRE_GUARDED_BY(lock_);
 };
 
 extern constinit page_heap process_pages;

@@ -111,24 +111,30 @@ run_index page_heap::take_range(run_range range, const page_request& request) no
   return 0;
 }
 
-run_index page_heap::take_mixed(const page_request& request) noexcept {
+/// The same for the dirty runs of one home.
+run_index page_heap::take_mixed_of(const free_lists& lists, const page_request& request) noexcept {
   constexpr int looks = 32;
   constexpr unsigned shortest = growth_step_pages / 4;  // Less does not matter.
   int left = looks;
   for (unsigned word = word_count; word-- > 0;) {
-    std::uint64_t used = dirty_lists_.used[word];
+    std::uint64_t used = lists.used[word];
     while (used != 0) {
       const auto bit = 63U - static_cast<unsigned>(std::countl_zero(used));
       used &= ~(std::uint64_t{1} << bit);
       if (word * 64 + bit < shortest) return 0;
-      for (run_index run = dirty_lists_.head[word * 64 + bit]; run != 0;
-           run = space.runs[run].next) {
+      for (run_index run = lists.head[word * 64 + bit]; run != 0; run = space.runs[run].next) {
         if (left-- == 0) return 0;
         const run_range range = range_around(run, request.pages);
         if (range.pages >= request.pages) return take_range(range, request);
       }
     }
   }
+  return 0;
+}
+
+run_index page_heap::take_mixed(const page_request& request) noexcept {
+  for (const free_lists& lists : dirty_lists_)
+    if (const run_index run = take_mixed_of(lists, request); run != 0) return run;
   return 0;
 }
 

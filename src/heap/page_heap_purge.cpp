@@ -9,24 +9,32 @@
 // How dirty pages go back to the kernel: the largest runs first, for the fewest system calls.
 namespace acre::heaps {
 
+/// The longest dirty run, or nearly; 0 when there is none.
+run_index page_heap::longest_dirty() noexcept {
+  run_index longest = 0;
+  for (const free_lists& lists : dirty_lists_) {
+    unsigned words = word_count;
+    while (words > 0 && lists.used[words - 1] == 0)
+      --words;
+    if (words == 0) continue;
+    const unsigned word = words - 1;
+    const run_index run = lists.head[word * 64 + base::log2_floor(lists.used[word])];
+    if (longest == 0 || space.runs[run].pages > space.runs[longest].pages) longest = run;
+  }
+  return longest;
+}
+
 /// A dirty run off its list, cut to about `pages`; 0 when there is none.
 run_index page_heap::largest_dirty(std::size_t pages) noexcept {
-  for (unsigned word = word_count; word-- > 0;) {
-    const std::uint64_t used = dirty_lists_.used[word];
-    if (used == 0) continue;
-    const run_index run =
-        dirty_lists_.head[word * 64 + 63U - static_cast<unsigned>(std::countl_zero(used))];
-    unlink(run);
-    set_state(space.runs[run], run_state::held);
-    if (space.runs[run].pages > pages) {
-      // The front part stays: it is the one that best fit takes next.
-      const run_index tail = split(run, space.runs[run].pages - pages);
-      insert_free(run, run_state::dirty);
-      return tail;
-    }
-    return run;
-  }
-  return 0;
+  const run_index run = longest_dirty();
+  if (run == 0) return 0;
+  unlink(run);
+  set_state(space.runs[run], run_state::held);
+  if (space.runs[run].pages <= pages) return run;
+  // The front part stays: it is the one that best fit takes next.
+  const run_index tail = split(run, space.runs[run].pages - pages);
+  insert_free(run, run_state::dirty);
+  return tail;
 }
 
 /// Purges about `pages` pages while the lock is held; for the thread that is about to grow.

@@ -19,6 +19,9 @@ enum class run_state : std::uint8_t {
 /// Number of a run record; 0 is no run.
 using run_index = std::uint32_t;
 
+/// Sets of lists for dirty runs; see page_heap.hpp. A heap has one, which it may share.
+inline constexpr unsigned home_count = 8;
+
 /// All facts about one run of pages; one cache line, out of reach of the program's own writes.
 ///
 /// Every page below the frontier lies in exactly one run; a run's first and last page (for a slab
@@ -37,8 +40,9 @@ struct alignas(64) page_run {
   std::uint16_t block_count;  ///< slab: slots there are
   std::uint8_t size_class;    ///< slab
   run_state state;
-  bool listed;  ///< slab: on its class's list of slabs with free slots
-  bool wide;    ///< slab: has held blocks of several slots; see wide_block.hpp
+  bool listed : 1;        ///< slab: on its class's list of slabs with free slots
+  std::uint8_t home : 3;  ///< whose dirty list the run goes to when it is freed
+  bool wide;              ///< slab: has held blocks of several slots; see wide_block.hpp
 };
 static_assert(sizeof(page_run) == 64);
 

@@ -47,6 +47,7 @@ os::lock registry_lock;  // guards all below and the heaps' fields that say so
 heap_body* idle_heaps ACRE_GUARDED_BY(registry_lock) = nullptr;
 heap_body* spare_objects ACRE_GUARDED_BY(registry_lock) = nullptr;
 thread_counts threads ACRE_GUARDED_BY(registry_lock);
+std::uint8_t next_home ACRE_GUARDED_BY(registry_lock) = 0;
 std::size_t retired_count ACRE_GUARDED_BY(registry_lock) = 0;
 std::size_t left_bytes ACRE_GUARDED_BY(registry_lock) = 0;  ///< of all heaps: see leave_filled
 bool key_made ACRE_GUARDED_BY(registry_lock) = false;
@@ -212,6 +213,7 @@ heap_body* new_body(body_kind kind) noexcept ACRE_REQUIRES(registry_lock) {
   auto* const heap =
       std::launder(reinterpret_cast<heap_body*>(space.address_of(space.runs[grant.run].page)));
   heap->kind = kind;
+  if (kind == body_kind::thread) heap->home = next_home++ % home_count;
   heap->next_all = all_heaps.load(std::memory_order_relaxed);
   all_heaps.store(heap, std::memory_order_release);
   return heap;
@@ -281,6 +283,10 @@ heap_body* own_heap() noexcept {
 
 heap_body* own_heap_to_lock() noexcept {
   return own;
+}
+
+std::uint8_t own_home() noexcept {
+  return own != nullptr ? own->home : 0;
 }
 
 std::size_t used_heaps() noexcept {

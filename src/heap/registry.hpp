@@ -39,6 +39,9 @@ extern bin no_bins[class_count];
 /// The same for a caller who takes the heap's lock before it touches the caches.
 [[nodiscard]] heap_body* own_heap_to_lock() noexcept;
 
+/// Where pages that the calling thread takes by itself belong; see page_heap.hpp.
+[[nodiscard]] std::uint8_t own_home() noexcept;
+
 /// Thread heaps that were used since their caches were last emptied.
 [[nodiscard]] std::size_t used_heaps() noexcept;
 

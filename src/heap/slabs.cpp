@@ -47,7 +47,7 @@ run_index fetch_run(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(h
   const std::size_t wanted = several ? std::clamp<std::size_t>(held / one_in, 1, most) : 1;
   run_index runs[most];
   if (!reserve_pages(heap, wanted * pages)) return 0;
-  const std::size_t got = process_pages.allocate_several(runs, pages, wanted);
+  const std::size_t got = process_pages.allocate_several(runs, pages, wanted, heap.home);
   if (got < wanted) return_pages(heap, (wanted - got) * pages);
   if (got == 0) return 0;
   // The ends are marked already, under the page heap's lock: it looks at them as neighbours.

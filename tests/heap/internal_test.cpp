@@ -93,6 +93,49 @@ TEST(page_heap, does_not_count_what_a_limit_refused_as_free_memory) {
   EXPECT_LE((counts.live + counts.dirty) * 4096, std::size_t{512} << 20U);
 }
 
+/// The pages that a home gets next, freed again at once; null when they are not dirty.
+std::byte* next_pages(std::size_t pages, std::uint8_t home) {
+  const acre::heaps::page_grant grant =
+      process_pages.allocate({.pages = pages, .state = acre::heaps::run_state::held, .home = home});
+  std::byte* const start = acre::heaps::space.address_of(acre::heaps::space.runs[grant.run].page);
+  process_pages.release(grant.run);
+  return grant.reads_zero ? nullptr : start;
+}
+
+/// Takes twice as many clean pages and frees the second half, which no free page lies before.
+std::byte* free_pages(std::size_t pages, std::uint8_t home) {
+  const acre::heaps::run_index run = process_pages
+                                         .allocate({.pages = 2 * pages,
+                                                    .state = acre::heaps::run_state::held,
+                                                    .source = acre::heaps::page_source::clean_only,
+                                                    .home = home})
+                                         .run;
+  process_pages.shorten(run, pages);
+  return acre::heaps::space.address_of(acre::heaps::space.runs[run].page + pages);
+}
+
+/// In a child, where no other pages are dirty.
+TEST(page_heap, gives_freed_pages_to_the_home_that_they_are_of) {
+  const auto end = acre_test::run_in_child([] {
+    acre_free(acre_malloc(1));
+    process_pages.purge_down_to(0);
+    std::byte* const of_first = free_pages(4, 1);
+    std::byte* const of_second = free_pages(2, 2);
+    // Best fit alone would cut the shorter run for both.
+    if (next_pages(1, 2) != of_second) return 2;
+    if (next_pages(1, 1) != of_first) return 3;
+    // Rather another home's than clean ones.
+    if (next_pages(4, 2) != of_first) return 4;
+    if (next_pages(2, 3) != of_second) return 5;
+    // What a home took from another it keeps.
+    if (next_pages(1, 3) != of_second) return 6;
+    if (process_pages.counts().dirty != 6) return 7;
+    if (process_pages.purge_down_to(0) != 6) return 8;
+    return acre_check_invariants() == 1 ? 0 : 9;
+  });
+  EXPECT_TRUE(end.is_clean()) << end.text();
+}
+
 /// Writes below its frame for ever.
 [[gnu::noinline]] int recurse(int depth) noexcept {
   volatile char room[512];
