@@ -10,9 +10,9 @@
 /// Small programs never come past `may_borrow`, so the rest lies with rarely used code (layout.ld).
 namespace acre::heaps {
 
-/// A class borrows nothing in a heap that holds less than this (4 MiB), or less free slots than
+/// A class borrows nothing in a heap that holds less than this (2 MiB), or less free slots than
 /// this part: smaller programs would pay for the search and gain little.
-inline constexpr std::size_t lending_pages_min = 1024;
+inline constexpr std::size_t lending_pages_min = 512;
 inline constexpr std::size_t lending_part = 8;
 
 /// Whether a class that needs pages looks for free slots elsewhere: the heap is large, much of it
