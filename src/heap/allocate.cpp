@@ -175,6 +175,13 @@ void* grant_and_pop(heap_body& heap, bin& b, std::size_t size_bytes) noexcept {
   return block;
 }
 
+/// What is left of a grant of before; null when that is nothing.
+void* pop_granted(bin& b) noexcept {
+  if (b.grant <= 0) return nullptr;
+  --b.grant;
+  return pop(&b);
+}
+
 /// Pages of its own for one small request: while a fork is pending.
 void* allocate_pages(std::size_t size_bytes) noexcept {
   heap_body* const common = common_heap();
@@ -201,11 +208,8 @@ void* allocate_locked(heap_body& heap, unsigned size_class, std::size_t size_byt
   else if (!heap.lock.acquire_unless(fork_pending))
     return allocate_pages(size_bytes);
   if (b.base == nullptr) prepare_bin(heap, b);
-  void* block = nullptr;
-  if (b.grant > 0) {
-    --b.grant;
-    block = pop(&b);
-  } else {
+  void* block = pop_granted(b);
+  if (block == nullptr) {
     if (cached(b) == 0) refill(heap, b);
     if (cached(b) > 0) block = grant_and_pop(heap, b, size_bytes);
   }
@@ -231,10 +235,7 @@ void* allocate_slow(bin* b, std::size_t size_bytes) noexcept {
     }
     b = bins + size_class;
     // Of the thread before, or from before the heap was taken for idle.
-    if (b->grant > 0) {
-      --b->grant;
-      return pop(b);
-    }
+    if (void* const block = pop_granted(*b); block != nullptr) return block;
   }
   heap_body& heap = *body_of(b);
   b->grant = 0;
