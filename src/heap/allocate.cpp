@@ -22,10 +22,6 @@ namespace {
 
 constexpr std::uint8_t busy_pressure = 4;
 
-/// Blocks that leave a full stack at once, at most: enough that the lock costs a block next to
-/// nothing. Half of a deep stack would soon be fetched again where it overflows by a few.
-constexpr std::size_t flush_most = 256;
-
 [[nodiscard]] std::size_t capacity(const bin& b) noexcept {
   return static_cast<std::size_t>(b.end - b.base);
 }
@@ -197,7 +193,7 @@ void make_room(heap_body& heap, bin& b) noexcept {
   sweep(heap, b);
   if (cached(b) < capacity(b)) return;
   if (deepen_if_swinging(heap, b)) return;
-  flush_oldest(heap, b, std::min((capacity(b) + 1) / 2, flush_most));
+  flush_oldest(heap, b, (capacity(b) + 1) / 2);
 }
 
 void* allocate_locked(heap_body& heap, unsigned size_class, std::size_t size_bytes) noexcept {

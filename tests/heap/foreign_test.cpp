@@ -195,26 +195,6 @@ TEST(deep_stack, holds_what_a_class_swings_by_and_goes_when_it_rests) {
   }
 }
 
-TEST(deep_stack, gives_up_a_few_hundred_blocks_when_it_is_full) {
-  constexpr std::size_t size_bytes = 48;
-  in_thread([] {
-    const bin& b = own_bin(size_bytes);
-    for (int round = 0; round < 20; ++round)
-      free_blocks(make_blocks(3000, size_bytes));
-    ASSERT_TRUE(acre::heaps::is_deep(*acre::heaps::own_heap(), b));
-    bool was_full = false;
-    for (void* block : make_blocks(20'000, size_bytes)) {
-      const std::size_t before = acre::heaps::cached(b);
-      acre_free(block);
-      const std::size_t after = acre::heaps::cached(b);
-      was_full = was_full || after < before;
-      ASSERT_GE(after + 256, before);
-    }
-    EXPECT_TRUE(was_full);
-    acre::mallocs::flush_own_caches();
-  });
-}
-
 TEST(left_heaps, serve_the_next_thread_without_a_refill) {
   acre::heaps::empty_left_heaps();
   heap_body* heap = nullptr;
