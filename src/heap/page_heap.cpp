@@ -298,7 +298,7 @@ page_grant page_heap::take(const page_request& request) noexcept {
     if (!within_limit_reused(request.pages)) return {};
     run = take_free(run_state::dirty, request);
     if (run == 0 && request.source == page_source::dirty_only) return {};
-    if (run == 0 && request.pages >= growth_step_pages && request.alignment_pages == 1)
+    if (run == 0 && request.pages >= mixed_pages_min && request.alignment_pages == 1)
       run = take_mixed(request);
     if (run != 0) return finish(run, request, false);
   }

@@ -136,6 +136,8 @@ class page_heap {
   static constexpr unsigned bin_count = exact_bins + 24 * bins_per_doubling;
   static constexpr unsigned word_count = bin_count / 64;
   static constexpr std::size_t growth_step_pages = 64;
+  /// Shorter requests do not look for dirty pages beside clean ones.
+  static constexpr std::size_t mixed_pages_min = 8;
   static constexpr std::size_t moved_pages_min = 64;  ///< fewer are not worth a mapping
   /// Pages of address space that other threads may take without the lock while a fork is pending.
   static constexpr std::size_t fork_lane_pages = 16384;

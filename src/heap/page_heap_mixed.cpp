@@ -5,8 +5,8 @@
 #include <bit>
 #include <span>
 
-// Long requests that no dirty run can serve alone: a dirty run and its free neighbours of either
-// kind, so that fewer pages have to become resident.
+// Requests of 32 KiB and more that no dirty run can serve alone: a dirty run and its free
+// neighbours of either kind, so that fewer pages have to become resident.
 namespace acre::heaps {
 
 /// Neighbouring free runs, from `first` to `last`.
@@ -114,7 +114,7 @@ run_index page_heap::take_range(run_range range, const page_request& request) no
 /// The same for the dirty runs of one home.
 run_index page_heap::take_mixed_of(const free_lists& lists, const page_request& request) noexcept {
   constexpr int looks = 32;
-  constexpr unsigned shortest = growth_step_pages / 4;  // Less does not matter.
+  constexpr unsigned shortest = mixed_pages_min / 2;  // Less does not matter.
   int left = looks;
   for (unsigned word = word_count; word-- > 0;) {
     std::uint64_t used = lists.used[word];

@@ -136,6 +136,29 @@ TEST(page_heap, gives_freed_pages_to_the_home_that_they_are_of) {
   EXPECT_TRUE(end.is_clean()) << end.text();
 }
 
+/// A request of 32 KiB and more takes dirty pages with the clean ones beside them rather than clean
+/// ones alone.
+TEST(page_heap, joins_dirty_pages_with_clean_neighbours) {
+  using acre::heaps::page_request;
+  using acre::heaps::run_state;
+  const auto end = acre_test::run_in_child([] {
+    acre_free(acre_malloc(1));
+    process_pages.purge_down_to(0);
+    const page_request twice{.pages = 24, .state = run_state::large};
+    const auto run = process_pages.allocate(twice).run;
+    const std::size_t first = acre::heaps::space.runs[run].page;
+    process_pages.shorten_clean(run, 12);
+    process_pages.release(run);
+    if (process_pages.counts().dirty != 12) return 2;
+    const page_request longer{.pages = 16, .state = run_state::large};
+    const auto joined = process_pages.allocate(longer).run;
+    if (acre::heaps::space.runs[joined].page != first) return 3;
+    if (process_pages.counts().dirty != 0) return 4;
+    return acre_check_invariants() == 1 ? 0 : 5;
+  });
+  EXPECT_TRUE(end.is_clean()) << end.text();
+}
+
 /// Writes below its frame for ever.
 [[gnu::noinline]] int recurse(int depth) noexcept {
   volatile char room[512];
