@@ -101,7 +101,8 @@ class page_heap {
     return address == reinterpret_cast<std::uintptr_t>(&lock_);
   }
 
-  /// Gives dirty pages back to the kernel until at most `keep_pages` are left. Returns how many.
+  /// Gives dirty pages back to the kernel until at most `keep_pages` are left, or as many have gone
+  /// as were too many at first: what other threads free meanwhile may stay. Returns how many.
   /// The purging thread passes its gate; see purger.cpp.
   std::size_t purge_down_to(std::size_t keep_pages, os::lock* gate = nullptr) noexcept
       ACRE_EXCLUDES(lock_);

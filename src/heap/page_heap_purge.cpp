@@ -107,12 +107,16 @@ std::size_t page_heap::purge_down_to(std::size_t keep_pages, os::lock* gate) noe
   // In pieces, and with the lock open during each system call.
   constexpr std::size_t piece_pages = 1024;
   std::size_t purged = 0;
+  std::size_t purged_most = SIZE_MAX;
   for (;;) {
     enter(gate);
     take_lost_runs();
     const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
-    const run_index run =
-        dirty > keep_pages ? largest_dirty(std::min(piece_pages, dirty - keep_pages)) : 0;
+    const std::size_t surplus = dirty - std::min(dirty, keep_pages);
+    // Other threads may free faster than this purges: a trim would not end.
+    purged_most = std::min(purged_most, purged + surplus);
+    const std::size_t wanted = std::min(piece_pages, purged_most - purged);
+    const run_index run = wanted > 0 ? largest_dirty(wanted) : 0;
     std::byte* const start = run != 0 ? space.address_of(space.runs[run].page) : nullptr;
     const std::size_t count = run != 0 ? space.runs[run].pages : 0;
     if (run != 0) note_purging(run);

@@ -83,6 +83,50 @@ TEST(page_heap, a_child_of_fork_gets_back_what_its_parent_was_purging) {
   trimmer.join();
 }
 
+/// As many written pages as are purged at once.
+acre::heaps::run_index new_written_run() {
+  constexpr std::size_t pages = 1024;
+  const acre::heaps::run_index run =
+      process_pages.allocate({.pages = pages, .state = acre::heaps::run_state::held}).run;
+  std::memset(acre::heaps::space.address_of(acre::heaps::space.runs[run].page), 1, pages * 4096);
+  return run;
+}
+
+/// Purges a run while another thread frees the next one; returns how many pages were purged.
+std::size_t purge_while_another_frees() {
+  const acre::heaps::run_index first = new_written_run();
+  const acre::heaps::run_index second = new_written_run();
+  process_pages.release(first);
+  std::atomic<bool> started{false};
+  std::atomic<bool> done{false};
+  std::thread other([&] {
+    started = true;
+    // Until the first is on its way.
+    while (process_pages.dirty_hint() != 0 && !done)
+      std::this_thread::yield();
+    process_pages.release(second);
+  });
+  while (!started)
+    std::this_thread::yield();
+  const std::size_t purged = process_pages.purge_down_to(0);
+  done = true;
+  other.join();
+  return purged;
+}
+
+/// In a child, where no other pages are dirty and nobody else purges.
+TEST(page_heap, does_not_wait_for_what_other_threads_free_while_it_purges) {
+  const auto end = acre_test::run_in_child([] {
+    acre_free(acre_malloc(1));
+    for (int round = 0; round < 20; ++round) {
+      process_pages.purge_down_to(0);
+      if (purge_while_another_frees() != 1024) return 2;
+    }
+    return 0;
+  });
+  EXPECT_TRUE(end.is_clean()) << end.text();
+}
+
 TEST(page_heap, does_not_count_what_a_limit_refused_as_free_memory) {
   make_dirty_pages();
   std::atomic<std::size_t>& limit = acre::heaps::config.memory_limit_bytes;
