@@ -187,13 +187,13 @@ void* allocate_pages(std::size_t size_bytes) noexcept {
 
 }  // namespace
 
-void make_room(heap_body& heap, bin& b) noexcept {
+void make_room(heap_body& heap, bin& b, std::size_t flushed_most) noexcept {
   ++heap.visits;
   press(heap, b);
   sweep(heap, b);
   if (cached(b) < capacity(b)) return;
   if (deepen_if_swinging(heap, b)) return;
-  flush_oldest(heap, b, (capacity(b) + 1) / 2);
+  flush_oldest(heap, b, std::min((capacity(b) + 1) / 2, flushed_most));
 }
 
 void* allocate_locked(heap_body& heap, unsigned size_class, std::size_t size_bytes) noexcept {

@@ -73,7 +73,9 @@ void keep_in_full(heap_body& from, bin& keeper, bin& owner, void* block) noexcep
     keeper.keeps = false;
     send_foreign_of(from, keeper, needed);
   } else if (from.lock.acquire_unless(fork_pending)) {
-    if (!deepen(from, keeper, foreign_deep_room(from))) make_room(from, keeper);
+    // Half of a deep stack would soon be fetched again where it overflows by a few.
+    constexpr std::size_t few = 256;
+    if (!deepen(from, keeper, foreign_deep_room(from))) make_room(from, keeper, few);
     const bool fits = keeper.top < keeper.end;
     if (fits) *++keeper.top = block;
     from.lock.release();

@@ -159,6 +159,41 @@ TEST(foreign, a_thread_that_passes_many_blocks_on_gets_a_deep_stack_and_gives_it
   free_blocks(blocks);
 }
 
+TEST(foreign, blocks_leave_a_full_deep_stack_a_few_hundred_at_a_time) {
+  constexpr std::size_t count = 3900;
+  std::vector<void*> blocks = make_blocks(count, 64);
+  in_thread([&] {
+    std::vector<void*> own;
+    for (int round = 0; round < 20; ++round) {
+      own = make_blocks(count, 64);
+      free_blocks(blocks);
+      std::thread([&] {
+        free_blocks(own);
+        blocks = make_blocks(count, 64);
+      }).join();
+    }
+    std::thread([&] {
+      const std::vector<void*> more = make_blocks(1000, 64);
+      blocks.insert(blocks.end(), more.begin(), more.end());
+    }).join();
+    const bin& b = own_bin(64);
+    own = make_blocks(count, 64);
+    bool was_full = false;
+    for (void* block : blocks) {
+      const std::size_t before = acre::heaps::cached(b);
+      acre_free(block);
+      const std::size_t after = acre::heaps::cached(b);
+      if (after >= before) continue;
+      was_full = true;
+      EXPECT_EQ(before + 1 - after, 256U);
+    }
+    EXPECT_TRUE(was_full);
+    EXPECT_TRUE(acre::heaps::is_deep(*acre::heaps::own_heap(), b));
+    free_blocks(own);
+    acre::mallocs::flush_own_caches();
+  });
+}
+
 TEST(foreign, blocks_go_home_from_what_a_thread_left_behind) {
   for (const std::size_t size_bytes : {64U, 192U, 208U, 1024U}) {
     const std::vector<void*> blocks = make_blocks(2000, size_bytes);
