@@ -96,6 +96,8 @@ void purge_later() noexcept {
 }
 
 unsigned long purge_now(unsigned long keep_pages) noexcept {
+  // As the purging thread, which may not run now: who saw a fork may have parked after its end.
+  if (fork_pending.load(std::memory_order_relaxed) == 0) release_all_parked();
   empty_waiting_heaps();
   empty_left_heaps();
   for_each_heap(

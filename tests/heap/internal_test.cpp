@@ -180,6 +180,19 @@ TEST(page_heap, gives_freed_pages_to_the_home_that_they_are_of) {
   EXPECT_TRUE(end.is_clean()) << end.text();
 }
 
+/// What a thread parks that saw a fork which has ended meanwhile; in a child, where nobody else
+/// releases it.
+TEST(page_heap, a_trim_takes_back_what_was_parked_after_a_fork) {
+  const auto end = acre_test::run_in_child([] {
+    void* const block = acre_malloc(64);
+    const std::size_t live = acre_statistics().live_bytes;
+    if (!acre::heaps::park_blocks(&block, 1)) return 2;
+    acre_malloc_trim(0);
+    return acre_statistics().live_bytes == live - 64 ? 0 : 3;
+  });
+  EXPECT_TRUE(end.is_clean()) << end.text();
+}
+
 /// A request of 32 KiB and more takes dirty pages with the clean ones beside them rather than clean
 /// ones alone.
 TEST(page_heap, joins_dirty_pages_with_clean_neighbours) {
