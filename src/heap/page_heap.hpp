@@ -180,7 +180,7 @@ class page_heap {
   run_index best_dirty(std::size_t pages, unsigned home) noexcept ACRE_REQUIRES(lock_);
   run_index take_free(run_state kind, const page_request& request) noexcept ACRE_REQUIRES(lock_);
   run_index take_mixed(const page_request& request) noexcept ACRE_REQUIRES(lock_);
-  run_index take_mixed_of(const free_lists& lists, const page_request& request) noexcept
+  run_index take_mixed_of(const free_lists& lists, const page_request& request, int& looks) noexcept
       ACRE_REQUIRES(lock_);
   run_range range_around(run_index dirty, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   void cut_clean_end(run_range& range, std::size_t surplus) noexcept ACRE_REQUIRES(lock_);

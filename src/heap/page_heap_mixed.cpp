@@ -111,11 +111,10 @@ run_index page_heap::take_range(run_range range, const page_request& request) no
   return 0;
 }
 
-/// The same for the dirty runs of one home.
-run_index page_heap::take_mixed_of(const free_lists& lists, const page_request& request) noexcept {
-  constexpr int looks = 32;
+/// The same for the dirty runs of one home, of which it looks at `looks` at most; counts them down.
+run_index page_heap::take_mixed_of(const free_lists& lists, const page_request& request,
+                                   int& looks) noexcept {
   constexpr unsigned shortest = mixed_pages_min / 2;  // Less does not matter.
-  int left = looks;
   for (unsigned word = word_count; word-- > 0;) {
     std::uint64_t used = lists.used[word];
     while (used != 0) {
@@ -123,7 +122,8 @@ run_index page_heap::take_mixed_of(const free_lists& lists, const page_request& 
       used &= ~(std::uint64_t{1} << bit);
       if (word * 64 + bit < shortest) return 0;
       for (run_index run = lists.head[word * 64 + bit]; run != 0; run = space.runs[run].next) {
-        if (left-- == 0) return 0;
+        if (looks == 0) return 0;
+        --looks;
         const run_range range = range_around(run, request.pages);
         if (range.pages >= request.pages) return take_range(range, request);
       }
@@ -133,8 +133,11 @@ run_index page_heap::take_mixed_of(const free_lists& lists, const page_request& 
 }
 
 run_index page_heap::take_mixed(const page_request& request) noexcept {
-  for (const free_lists& lists : dirty_lists_)
-    if (const run_index run = take_mixed_of(lists, request); run != 0) return run;
+  int looks = 32;
+  for (unsigned i = 0; i < home_count; ++i) {
+    const free_lists& lists = dirty_lists_[(request.home + i) % home_count];
+    if (const run_index run = take_mixed_of(lists, request, looks); run != 0) return run;
+  }
   return 0;
 }
 
