@@ -135,8 +135,10 @@ run_index page_heap::take_mixed_of(const free_lists& lists, const page_request& 
 run_index page_heap::take_mixed(const page_request& request) noexcept {
   int looks = 32;
   for (unsigned i = 0; i < home_count; ++i) {
-    const free_lists& lists = dirty_lists_[(request.home + i) % home_count];
-    if (const run_index run = take_mixed_of(lists, request, looks); run != 0) return run;
+    const unsigned home = (request.home + i) % home_count;
+    if ((homes_used_ >> home & 1U) == 0) continue;
+    if (const run_index run = take_mixed_of(dirty_lists_[home], request, looks); run != 0)
+      return run;
   }
   return 0;
 }

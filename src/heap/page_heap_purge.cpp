@@ -12,7 +12,8 @@ namespace acre::heaps {
 /// The longest dirty run, or nearly; 0 when there is none.
 run_index page_heap::longest_dirty() noexcept {
   run_index longest = 0;
-  for (const free_lists& lists : dirty_lists_) {
+  for (unsigned homes = homes_used_; homes != 0; homes &= homes - 1) {
+    const free_lists& lists = dirty_lists_[static_cast<unsigned>(std::countr_zero(homes))];
     unsigned words = word_count;
     while (words > 0 && lists.used[words - 1] == 0)
       --words;
