@@ -39,17 +39,16 @@ void move_stack(heap_body& heap, bin& b) noexcept {
   b.top = base + count;
 }
 
-/// Sets what a busy class may cache. Blocks above 1 KiB: a quarter of what the class's slabs hold,
-/// so that a class of which the program holds little does not hold more in its cache. For smaller
-/// ones that was measured to cost time and to save nothing: what is not cached is free in slabs
-/// instead.
+/// Sets what a busy class may cache: an eighth of what its slabs hold, so that a class of which the
+/// program holds little does not hold more in its cache, and what its swings need. Of large blocks
+/// two are much where the class holds few.
 void set_busy_capacity(const heap_body& heap, bin& b, const class_shape& shape) noexcept
     ACRE_REQUIRES(heap.lock) {
-  std::size_t blocks = shape.cache_most;
-  if (shape.bytes > small_bytes_max)
-    blocks = std::clamp<std::size_t>(
-        heap.slabs[class_of_bin(heap, b)].pages * page_bytes / 4 / shape.bytes, shape.cache_first,
-        shape.cache_most);
+  constexpr std::size_t part = 8;
+  const class_slabs& slabs = heap.slabs[class_of_bin(heap, b)];
+  std::size_t blocks = std::clamp<std::size_t>(slabs.pages * page_bytes / part / shape.bytes,
+                                               idle_capacity(shape), shape.cache_most);
+  blocks = std::max<std::size_t>(blocks, slabs.swing_blocks);
   b.end = b.base + std::max(blocks, cached(b));
   const std::size_t low = std::max(blocks / 16, std::size_t{4}) - 1;
   b.low =
@@ -62,6 +61,7 @@ void press(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   if (!b.busy) {
     if (++b.pressure < busy_pressure) return;
     b.busy = true;
+    heap.slabs[class_of_bin(heap, b)].swing_blocks = 0;
     if (b.base == b.first - 1 && stack_words_of(shape) > 0) move_stack(heap, b);
   }
   if (!is_deep(heap, b)) set_busy_capacity(heap, b, shape);
@@ -124,15 +124,33 @@ void note_refill(heap_body& heap, const bin& b) noexcept ACRE_REQUIRES(heap.lock
 /// a 64th) a database of 60 MB took 6 % more: few small blocks keep many slabs.
 constexpr std::size_t swing_bytes_max = std::size_t{192} << 10;
 
-/// Deepens the stack of a class that swings: the thread took more than a stack full of its blocks,
-/// and now frees so many that it is full. Where blocks come and go at random that would save
-/// little.
-bool deepen_if_swinging(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+/// Lets a stack hold half as much again, as far as it need not be deep.
+bool widen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+  const unsigned size_class = class_of_bin(heap, b);
+  const std::size_t blocks = capacity(b);
+  const std::size_t most = class_shapes[size_class].cache_most;
+  if (!b.busy || blocks >= most) return false;
+  const std::size_t wanted = std::min(blocks + blocks / 2, most);
+  heap.slabs[size_class].swing_blocks = static_cast<std::uint16_t>(wanted);
+  b.end = b.base + wanted;
+  return true;
+}
+
+/// Makes the stack of a class larger that swings: the thread took more than a stack full of its
+/// blocks, and now frees so many that it is full. Where blocks come and go at random that would
+/// save little, and few cached blocks of a small class keep many slabs: there the first flush after
+/// the rise must show it, too.
+bool grow_if_swinging(heap_body& heap, bin& b, filled_with blocks) noexcept
+    ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
   if (!may_swing(size_class) || heap.kind != body_kind::thread) return false;
   class_slabs& slabs = heap.slabs[size_class];
+  const bool own = blocks == filled_with::own;
   const bool falls = taken_since_visit(slabs, b) <= capacity(b) / 4;
-  return slabs.rose && falls && deepen(heap, b, swing_bytes_max);
+  const bool swings = slabs.rose && falls;
+  if (own && size_class < small_class_count) slabs.rose = swings;
+  return swings &&
+         (widen(heap, b) || deepen(heap, b, own ? swing_bytes_max : foreign_deep_room(heap)));
 }
 
 /// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.
@@ -187,13 +205,15 @@ void* allocate_pages(std::size_t size_bytes) noexcept {
 
 }  // namespace
 
-void make_room(heap_body& heap, bin& b, std::size_t flushed_most) noexcept {
+void make_room(heap_body& heap, bin& b, filled_with blocks) noexcept {
+  // Half of a deep stack would soon be fetched again where it overflows by a few of other heaps.
+  const std::size_t most = blocks == filled_with::own ? SIZE_MAX : 256;
   ++heap.visits;
   press(heap, b);
   sweep(heap, b);
   if (cached(b) < capacity(b)) return;
-  if (deepen_if_swinging(heap, b)) return;
-  flush_oldest(heap, b, std::min((capacity(b) + 1) / 2, flushed_most));
+  if (grow_if_swinging(heap, b, blocks)) return;
+  flush_oldest(heap, b, std::min((capacity(b) + 1) / 2, most));
 }
 
 void* allocate_locked(heap_body& heap, unsigned size_class, std::size_t size_bytes) noexcept {

@@ -54,9 +54,12 @@ void release_full(bin* b, void* block) noexcept;
 /// Gives a block of `b` back to it; the caller holds the heap's lock and not its thread.
 void give_locked(heap_body& heap, bin& b, void* block) noexcept ACRE_REQUIRES(heap.lock);
 
-/// Makes room in a full stack, if it can without waiting for another heap: flushes half of it, but
-/// no more than `flushed_most` blocks.
-void make_room(heap_body& heap, bin& b, std::size_t flushed_most = SIZE_MAX) noexcept
+/// What a stack is full with: blocks of the heap, or one that got one of another heap.
+enum class filled_with : std::uint8_t { own, foreign };
+
+/// Makes room in a full stack, if it can without waiting for another heap: makes it larger, or
+/// flushes up to half of it.
+void make_room(heap_body& heap, bin& b, filled_with blocks = filled_with::own) noexcept
     ACRE_REQUIRES(heap.lock);
 
 [[gnu::always_inline]] inline void* pop(bin* b) noexcept {

@@ -40,17 +40,14 @@ std::size_t recent_allocations(bin& b) noexcept {
   return most;
 }
 
-/// What deep stacks may hold for the sake of foreign blocks: half of the heap's pages and as much
-/// as one of them. Less with many threads: each runs seldom, what it holds lies idle meanwhile, and
-/// keeps slabs of all the others.
+}  // namespace
+
 std::size_t foreign_deep_room(const heap_body& heap) noexcept {
   constexpr std::size_t few_threads = 8;
   const std::size_t room =
       heap.pages.load(std::memory_order_relaxed) * page_bytes / 2 + deep_bytes_max;
   return room / std::max<std::size_t>(used_heaps() / few_threads, 1);
 }
-
-}  // namespace
 
 void judge_foreign(heap_body& heap, bin& b) noexcept {
   constexpr std::size_t line_bytes = 64;
@@ -73,9 +70,7 @@ void keep_in_full(heap_body& from, bin& keeper, bin& owner, void* block) noexcep
     keeper.keeps = false;
     send_foreign_of(from, keeper, needed);
   } else if (from.lock.acquire_unless(fork_pending)) {
-    // Half of a deep stack would soon be fetched again where it overflows by a few.
-    constexpr std::size_t few = 256;
-    if (!deepen(from, keeper, foreign_deep_room(from))) make_room(from, keeper, few);
+    make_room(from, keeper, filled_with::foreign);
     const bool fits = keeper.top < keeper.end;
     if (fits) *++keeper.top = block;
     from.lock.release();

@@ -43,6 +43,11 @@ void judge_foreign(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
   return keeper->keeps ? keeper : nullptr;
 }
 
+/// What deep stacks may hold for the sake of foreign blocks: half of the heap's pages and as much
+/// as one of them. Less with many threads: each runs seldom, what it holds lies idle meanwhile, and
+/// keeps slabs of all the others.
+[[nodiscard]] std::size_t foreign_deep_room(const heap_body& heap) noexcept;
+
 /// `keep_foreign` for a full stack: makes room if the thread allocates such blocks about as often
 /// as it frees them. Otherwise sends home what the stack holds of other heaps, and keeps no more.
 void keep_in_full(heap_body& from, bin& keeper, bin& owner, void* block) noexcept;

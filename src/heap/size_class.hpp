@@ -97,9 +97,9 @@ constexpr slab_shape slab_shape_for(std::size_t bytes, std::size_t rest_part) no
 }
 
 /// As many blocks as fit into four pages; above 1 KiB, where that is hardly more than a dense slab
-/// holds, into 16.
+/// holds, into eight.
 constexpr slab_shape long_slab_for(std::size_t bytes) noexcept {
-  const std::size_t pages_most = bytes <= small_bytes_max ? 4 : 16;
+  const std::size_t pages_most = bytes <= small_bytes_max ? 4 : 8;
   const std::size_t blocks =
       std::min<std::size_t>(pages_most * page_bytes / bytes, slab_blocks_max);
   const std::size_t pages = base::divide_up(blocks * bytes, page_bytes);
