@@ -20,7 +20,10 @@ namespace acre::heaps {
 
 namespace {
 
+/// Refills and flushes that show that a class is busy. More for large blocks, of which a busy class
+/// caches two: it is swept before if it is used now and then only.
 constexpr std::uint8_t busy_pressure = 4;
+constexpr std::uint8_t large_busy_pressure = 16;
 
 [[nodiscard]] std::size_t capacity(const bin& b) noexcept {
   return static_cast<std::size_t>(b.end - b.base);
@@ -40,14 +43,13 @@ void move_stack(heap_body& heap, bin& b) noexcept {
 }
 
 /// Sets what a busy class may cache: an eighth of what its slabs hold, so that a class of which the
-/// program holds little does not hold more in its cache, and what its swings need. Of large blocks
-/// two are much where the class holds few.
+/// program holds little does not hold more in its cache, and what its swings need.
 void set_busy_capacity(const heap_body& heap, bin& b, const class_shape& shape) noexcept
     ACRE_REQUIRES(heap.lock) {
   constexpr std::size_t part = 8;
   const class_slabs& slabs = heap.slabs[class_of_bin(heap, b)];
   std::size_t blocks = std::clamp<std::size_t>(slabs.pages * page_bytes / part / shape.bytes,
-                                               idle_capacity(shape), shape.cache_most);
+                                               shape.cache_first, shape.cache_most);
   blocks = std::max<std::size_t>(blocks, slabs.swing_blocks);
   b.end = b.base + std::max(blocks, cached(b));
   const std::size_t low = std::max(blocks / 16, std::size_t{4}) - 1;
@@ -59,7 +61,8 @@ void set_busy_capacity(const heap_body& heap, bin& b, const class_shape& shape) 
 void press(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
   if (!b.busy) {
-    if (++b.pressure < busy_pressure) return;
+    const bool large = shape.bytes > large_cached_bytes;
+    if (++b.pressure < (large ? large_busy_pressure : busy_pressure)) return;
     b.busy = true;
     heap.slabs[class_of_bin(heap, b)].swing_blocks = 0;
     if (b.base == b.first - 1 && stack_words_of(shape) > 0) move_stack(heap, b);
