@@ -237,6 +237,30 @@ std::size_t take_from_slab(heap_body& heap, run_index run, void** slot, std::siz
   return count - left;
 }
 
+/// Takes free slots of the class, downwards from `slot`, in heaps that the thread sent blocks home
+/// to lately: it has taken over what their threads made, and will free the rest of it, too. Like
+/// blocks of other heaps that are kept (foreign.hpp): of the same classes only, and not of those
+/// that share cache lines with blocks which another thread still allocates. Never waits. Returns
+/// how many.
+std::size_t take_from_others(heap_body& heap, bin& b, void** slot, std::size_t count) noexcept
+    ACRE_REQUIRES(heap.lock) {
+  const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  if (!heap.keeps_foreign || shape.bytes > kept_bytes_max) return 0;
+  std::size_t taken = 0;
+  for (const remote_batch& batch : heap.batches) {
+    heap_body* const other = batch.target;
+    if (other == nullptr || taken == count || !other->lock.try_acquire()) continue;
+    const class_slabs& slabs = other->slabs[class_of_bin(heap, b)];
+    const std::size_t before = taken;
+    const bool may_take = b.keeps || other->owner.thread == 0;  // Or its thread has ended.
+    while (may_take && slabs.partial != 0 && taken < count)
+      taken += take_from_slab(*other, slabs.partial, slot - taken, count - taken);
+    note_used(*other, static_cast<std::int64_t>((taken - before) * shape.bytes));
+    other->lock.release();
+  }
+  return taken;
+}
+
 }  // namespace
 
 std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept {
@@ -246,6 +270,10 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
   std::size_t missing = count;
   while (missing > 0) {
     run_index run = slabs.partial;
+    if (run == 0) {
+      missing -= take_from_others(heap, b, b.top + missing, missing);
+      if (missing == 0) break;
+    }
     if (run == 0 && may_borrow(heap, size_class)) {
       run = larger_lender(heap, size_class);
       if (run == 0) {
