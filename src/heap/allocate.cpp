@@ -121,6 +121,7 @@ void note_refill(heap_body& heap, const bin& b) noexcept ACRE_REQUIRES(heap.lock
   if (!may_swing(size_class)) return;
   class_slabs& slabs = heap.slabs[size_class];
   slabs.rose = taken_since_visit(slabs, b) <= capacity(b) + capacity(b) / 4;
+  slabs.fell = true;
 }
 
 /// What deep stacks may hold for the sake of swings. With a part of the heap's pages (an eighth, or
@@ -141,19 +142,19 @@ bool widen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
 
 /// Makes the stack of a class larger that swings: the thread took more than a stack full of its
 /// blocks, and now frees so many that it is full. Where blocks come and go at random that would
-/// save little, and few cached blocks of a small class keep many slabs: there the first flush after
-/// the rise must show it, too.
+/// save little. In a deep stack few blocks of a small class keep many slabs: so there the first
+/// flush after the rise must show the fall, too, unless the blocks are other heaps'.
 bool grow_if_swinging(heap_body& heap, bin& b, filled_with blocks) noexcept
     ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
   if (!may_swing(size_class) || heap.kind != body_kind::thread) return false;
   class_slabs& slabs = heap.slabs[size_class];
-  const bool own = blocks == filled_with::own;
   const bool falls = taken_since_visit(slabs, b) <= capacity(b) / 4;
-  const bool swings = slabs.rose && falls;
-  if (own && size_class < small_class_count) slabs.rose = swings;
-  return swings &&
-         (widen(heap, b) || deepen(heap, b, own ? swing_bytes_max : foreign_deep_room(heap)));
+  slabs.fell = slabs.fell && falls;
+  if (!slabs.rose || !falls) return false;
+  if (widen(heap, b)) return true;
+  if (blocks == filled_with::foreign) return deepen(heap, b, foreign_deep_room(heap));
+  return (slabs.fell || size_class >= small_class_count) && deepen(heap, b, swing_bytes_max);
 }
 
 /// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.

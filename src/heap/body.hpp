@@ -54,7 +54,8 @@ struct class_slabs {
   std::uint32_t free_slots;    ///< in all the class's slabs
   std::uint32_t visited_at;    ///< the bin's `allocations` at its last refill or flush
   std::uint16_t swing_blocks;  ///< what the bin caches at least, for the class's swings
-  bool rose;                   ///< then hardly any block had been freed since the one before
+  bool rose;  ///< at the last refill hardly any block had been freed since the visit before
+  bool fell;  ///< hardly any block was allocated before the flushes since then
 };
 
 struct heap_body;

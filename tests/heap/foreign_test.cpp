@@ -18,6 +18,8 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <latch>
+#include <random>
 #include <set>
 #include <thread>
 #include <vector>
@@ -75,13 +77,16 @@ TEST(foreign, blocks_are_taken_again_by_the_thread_that_freed_them) {
   for (const std::size_t size_bytes : {64U, 128U, 576U, 1024U}) {
     const std::vector<void*> blocks = make_blocks(8, size_bytes);
     in_thread([&] {
-      free_blocks(make_blocks(64, size_bytes));  // It allocates such blocks itself.
+      // It allocates such blocks itself, so many that its cache has room for them all.
+      const std::vector<void*> own = make_blocks(512, size_bytes);
+      free_blocks(make_blocks(64, size_bytes));
       free_blocks(blocks);
       const std::vector<void*> taken = make_blocks(8, size_bytes);
       EXPECT_EQ(std::set<void*>(blocks.begin(), blocks.end()),
                 std::set<void*>(taken.begin(), taken.end()))
           << size_bytes;
       free_blocks(taken);
+      free_blocks(own);
     });
   }
 }
@@ -209,6 +214,105 @@ TEST(foreign, blocks_go_home_from_what_a_thread_left_behind) {
   }
 }
 
+/// How many of the blocks lie in slabs of the calling thread's heap.
+std::size_t count_own(const std::vector<void*>& blocks) {
+  std::size_t own = 0;
+  for (void* block : blocks)
+    own += body_of(space.owner[space.page_of(block)]) == acre::heaps::own_heap() ? 1U : 0U;
+  return own;
+}
+
+/// Frees every other block, so that no slab becomes empty, and allocates as many. Returns how many
+/// of these lie in the thread's own slabs.
+std::size_t replace_half(std::vector<void*>& blocks, std::size_t size_bytes) {
+  for (std::size_t i = 0; i < blocks.size(); i += 2)
+    acre_free(blocks[i]);
+  const std::vector<void*> fresh = make_blocks(blocks.size() / 2, size_bytes);
+  for (std::size_t i = 0; i < fresh.size(); ++i)
+    blocks[2 * i] = fresh[i];
+  return count_own(fresh);
+}
+
+TEST(foreign, free_slots_of_an_ended_thread_are_taken_before_new_pages) {
+  for (const std::size_t size_bytes : {48U, 512U, 1008U}) {
+    const std::size_t live_before = acre_statistics().live_bytes;
+    in_thread([&] {
+      std::vector<void*> blocks;
+      std::thread([&] { blocks = make_blocks(4000, size_bytes); }).join();
+      EXPECT_LE(replace_half(blocks, size_bytes), 200U) << size_bytes;
+      free_blocks(blocks);
+    });
+    EXPECT_EQ(acre_statistics().live_bytes, live_before) << size_bytes;
+  }
+}
+
+TEST(foreign, free_slots_of_a_living_thread_are_taken_unless_they_share_cache_lines) {
+  struct expectation {
+    std::size_t size_bytes;
+    bool taken;
+  };
+  for (const auto [size_bytes, taken] : {expectation{128, true}, expectation{80, false}}) {
+    in_thread([&] {
+      std::vector<void*> blocks;
+      std::latch made{1};
+      std::latch replaced{1};
+      std::thread other([&] {
+        blocks = make_blocks(4000, size_bytes);
+        made.count_down();
+        replaced.wait();
+      });
+      made.wait();
+      // So many own frees that the class keeps no blocks that share lines.
+      free_blocks(make_blocks(8000, size_bytes));
+      for (std::size_t i = 1; i < blocks.size(); i += 2)
+        acre_free(blocks[i]);
+      const std::vector<void*> fresh = make_blocks(8000, size_bytes);
+      EXPECT_EQ(count_own(fresh) <= 6200, taken) << size_bytes << ' ' << count_own(fresh);
+      free_blocks(fresh);
+      for (std::size_t i = 0; i < blocks.size(); i += 2)
+        acre_free(blocks[i]);
+      replaced.count_down();
+      other.join();
+    });
+  }
+}
+
+TEST(caches, hold_an_eighth_of_their_class_where_blocks_come_and_go_at_random) {
+  for (const std::size_t size_bytes : {64U, 256U, 1024U}) {
+    in_thread([&] {
+      std::vector<void*> blocks = make_blocks(400, size_bytes);
+      std::minstd_rand random{1};
+      for (int step = 0; step < 20'000; ++step) {
+        void*& block = blocks[random() % blocks.size()];
+        acre_free(block);
+        block = acre_malloc(size_bytes);
+        if (random() % 8 != 0) continue;
+        // Now and then a few at once, so that the cache overflows.
+        const std::vector<void*> more = make_blocks(random() % 12, size_bytes);
+        free_blocks(more);
+      }
+      const bin& b = own_bin(size_bytes);
+      const auto room = static_cast<std::size_t>(b.end - b.base);
+      EXPECT_LE(room, 400 / 8 + 400 / 8) << size_bytes;
+      EXPECT_GE(room, 8U) << size_bytes;
+      free_blocks(blocks);
+    });
+  }
+}
+
+TEST(caches, hold_two_large_blocks_of_a_class_that_is_used_often) {
+  in_thread([] {
+    const auto use_twice = [](int times) {
+      for (int i = 0; i < times; ++i)
+        free_blocks(make_blocks(2, 20000));
+    };
+    use_twice(4);
+    EXPECT_EQ(acre::heaps::cached(own_bin(20000)), 1U);
+    use_twice(20);
+    EXPECT_EQ(acre::heaps::cached(own_bin(20000)), 2U);
+  });
+}
+
 TEST(deep_stack, holds_what_a_class_swings_by_and_goes_when_it_rests) {
   struct swing {
     std::size_t size_bytes, count;
@@ -242,8 +346,8 @@ TEST(left_heaps, serve_the_next_thread_without_a_refill) {
       refills = heap->visits - before;
     });
   };
-  live(100);
-  live(100);
+  for (int thread = 0; thread < 6; ++thread)
+    live(100);  // Its stack grows with the class's swings.
   const heap_body* const before = heap;
   live(80);  // The last few of a stack are not used before it is filled again.
   EXPECT_EQ(heap, before);
@@ -251,13 +355,13 @@ TEST(left_heaps, serve_the_next_thread_without_a_refill) {
 }
 
 TEST(left_heaps, hold_a_mebibyte_at_most_and_nothing_after_a_trim) {
-  constexpr std::size_t thread_count = 64;
+  constexpr std::size_t thread_count = 160;  // 8 KiB each: more than may stay
   constexpr std::size_t size_bytes = 1024;
   std::vector<std::thread> threads;
   std::atomic<std::size_t> ready{0};
   for (std::size_t index = 0; index < thread_count; ++index)
     threads.emplace_back([&] {
-      free_blocks(make_blocks(32, size_bytes));
+      free_blocks(make_blocks(8, size_bytes));
       ++ready;
       while (ready < thread_count)  // All live at once, so that each has its own heap.
         std::this_thread::yield();
