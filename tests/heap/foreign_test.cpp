@@ -7,6 +7,7 @@
 #include "heap/config.hpp"
 #include "heap/deep_stack.hpp"
 #include "heap/page_heap.hpp"
+#include "heap/purger.hpp"
 #include "heap/registry.hpp"
 #include "heap/slabs.hpp"
 #include "malloc/report.hpp"
@@ -352,6 +353,7 @@ TEST(left_heaps, serve_the_next_thread_without_a_refill) {
 TEST(left_heaps, hold_a_mebibyte_at_most_and_nothing_after_a_trim) {
   constexpr std::size_t thread_count = 160;  // 8 KiB each: more than may stay
   constexpr std::size_t size_bytes = 1024;
+  acre::heaps::stop_purger();  // It would empty them at its next turn.
   std::vector<std::thread> threads;
   std::atomic<std::size_t> ready{0};
   for (std::size_t index = 0; index < thread_count; ++index)
@@ -366,6 +368,7 @@ TEST(left_heaps, hold_a_mebibyte_at_most_and_nothing_after_a_trim) {
   acre::mallocs::flush_own_caches();
   EXPECT_LE(cached_everywhere() * size_bytes, std::size_t{1} << 20);
   EXPECT_GT(cached_everywhere() * size_bytes, std::size_t{1} << 18);
+  acre::heaps::let_purger_go();
   (void)acre_malloc_trim(0);
   EXPECT_EQ(cached_everywhere(), 0U);
 }
