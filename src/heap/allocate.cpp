@@ -142,15 +142,17 @@ bool widen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
 
 /// Makes the stack of a class larger that swings: the thread took more than a stack full of its
 /// blocks, and now frees so many that it is full. Where blocks come and go at random that would
-/// save little. In a deep stack few blocks of a small class keep many slabs: so there the first
-/// flush after the rise must show the fall, too, unless the blocks are other heaps'.
+/// save little. In a deep stack few blocks of a small class keep many slabs: so there the flushes
+/// since the last refill must all fit a fall, unless the blocks are other heaps'. (The first may
+/// come after half a stack full was taken: what the refill had brought.)
 bool grow_if_swinging(heap_body& heap, bin& b, filled_with blocks) noexcept
     ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
   if (!may_swing(size_class) || heap.kind != body_kind::thread) return false;
   class_slabs& slabs = heap.slabs[size_class];
-  const bool falls = taken_since_visit(slabs, b) <= capacity(b) / 4;
-  slabs.fell = slabs.fell && falls;
+  const std::size_t since = taken_since_visit(slabs, b);
+  const bool falls = since <= capacity(b) / 4;
+  slabs.fell = slabs.fell && since <= capacity(b) / 2;
   if (!slabs.rose || !falls) return false;
   if (widen(heap, b)) return true;
   if (blocks == filled_with::foreign) return deepen(heap, b, foreign_deep_room(heap));
@@ -160,14 +162,14 @@ bool grow_if_swinging(heap_body& heap, bin& b, filled_with blocks) noexcept
 /// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.
 void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   ++heap.visits;
-  judge_foreign(heap, b);
+  const bool frees_foreign = judge_foreign(heap, b);
   note_refill(heap, b);
   press(heap, b);
   sweep(heap, b);
   const std::size_t full =
       std::min<std::size_t>(capacity(b), class_shapes[class_of_bin(heap, b)].cache_most);
   const std::size_t level = full > 8 ? full / 2 : full;
-  if (cached(b) < level) (void)take_from_slabs(heap, b, level - cached(b));
+  if (cached(b) < level) (void)take_from_slabs(heap, b, level - cached(b), frees_foreign);
 }
 
 /// Starts a new grant and takes the first block of it. Requires: the stack is not empty.

@@ -55,7 +55,7 @@ struct class_slabs {
   std::uint32_t visited_at;    ///< the bin's `allocations` at its last refill or flush
   std::uint16_t swing_blocks;  ///< what the bin caches at least, for the class's swings
   bool rose;  ///< at the last refill hardly any block had been freed since the visit before
-  bool fell;  ///< hardly any block was allocated before the flushes since then
+  bool fell;  ///< all flushes since then fit a fall: hardly more was taken than it had brought
 };
 
 struct heap_body;

@@ -49,21 +49,22 @@ std::size_t foreign_deep_room(const heap_body& heap) noexcept {
   return room / std::max<std::size_t>(used_heaps() / few_threads, 1);
 }
 
-void judge_foreign(heap_body& heap, bin& b) noexcept {
+bool judge_foreign(heap_body& heap, bin& b) noexcept {
   constexpr std::size_t line_bytes = 64;
   const std::size_t block_bytes = class_shapes[class_of_bin(heap, b)].bytes;
+  // What is freed is what was allocated, in the long run: at least three quarters of it foreign.
+  const std::size_t taken = allocations(b) - b.looked_at;
+  const bool mostly_foreign = b.foreign != 0 && taken * 3 <= std::size_t{b.foreign} * 4;
   if (block_bytes % line_bytes == 0) {
     b.keeps = true;
-    return;
+    return mostly_foreign;
   }
-  if (b.foreign == 0) return;
-  // What is freed is what was allocated, in the long run: at least three quarters of it foreign. Of
-  // a few blocks fewer may be, by chance.
-  constexpr std::size_t chance = 3;
-  const std::size_t taken = allocations(b) - b.looked_at;
+  if (b.foreign == 0) return false;
+  constexpr std::size_t chance = 3;  // Of a few blocks fewer may be foreign, by chance.
   b.keeps = taken * 3 <= (std::size_t{b.foreign} + chance) * 4;
   b.looked_at += static_cast<std::uint32_t>(taken);
   b.foreign = 0;
+  return mostly_foreign;
 }
 
 void keep_in_full(heap_body& from, bin& keeper, bin& owner, void* block) noexcept {

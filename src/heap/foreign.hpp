@@ -32,8 +32,9 @@ inline constexpr std::size_t kept_bytes_max = 1024;
              : reinterpret_cast<bin*>(reinterpret_cast<std::byte*>(from.bins) + offset);
 }
 
-/// Decides at a refill whether the bin keeps foreign blocks until the next.
-void judge_foreign(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
+/// Decides at a refill whether the bin keeps foreign blocks until the next. Returns whether most of
+/// what it freed of late was foreign.
+bool judge_foreign(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
 
 /// The thread's own bin, if it keeps blocks like one of `owner` now; else null. Counts the block.
 [[nodiscard]] inline bin* willing_keeper_of(heap_body& from, const bin& owner) noexcept {

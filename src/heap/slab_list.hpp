@@ -3,8 +3,20 @@
 #include "heap/address_space.hpp"
 #include "heap/body.hpp"
 
+#include <atomic>
+
 /// The list of a class's slabs that have free slots. All under the owning heap's lock.
 namespace acre::heaps {
+
+/// Written under the lock; `may_have_free` reads it without.
+inline void set_first_slab(class_slabs& slabs, run_index run) noexcept {
+  std::atomic_ref(slabs.partial).store(run, std::memory_order_relaxed);
+}
+
+/// Whether it is worth to wait for the lock: a hint that needs none.
+[[nodiscard]] inline bool may_have_free(class_slabs& slabs) noexcept {
+  return std::atomic_ref(slabs.partial).load(std::memory_order_relaxed) != 0;
+}
 
 inline void list_slab(class_slabs& slabs, run_index run) noexcept {
   page_run& slab = space.runs[run];
@@ -14,7 +26,7 @@ inline void list_slab(class_slabs& slabs, run_index run) noexcept {
     space.runs[slab.next].previous = run;
   else
     slabs.partial_last = run;
-  slabs.partial = run;
+  set_first_slab(slabs, run);
   slab.listed = true;
 }
 
@@ -27,7 +39,7 @@ inline void unlist_slab(class_slabs& slabs, run_index run) noexcept {
   if (slab.previous != 0)
     space.runs[slab.previous].next = slab.next;
   else
-    slabs.partial = slab.next;
+    set_first_slab(slabs, slab.next);
   slab.listed = false;
 }
 

@@ -237,25 +237,26 @@ std::size_t take_from_slab(heap_body& heap, run_index run, void** slot, std::siz
   return count - left;
 }
 
-/// Takes free slots of the class, downwards from `slot`, in heaps that the thread sent blocks home
-/// to lately: it has taken over what their threads made, and will free the rest of it, too. Like
-/// blocks of other heaps that are kept (foreign.hpp): of the same classes only, and not of those
-/// that share cache lines with blocks which another thread still allocates. Never waits. Returns
-/// how many.
-std::size_t take_from_others(heap_body& heap, bin& b, void** slot, std::size_t count) noexcept
-    ACRE_REQUIRES(heap.lock) {
-  const class_shape& shape = class_shapes[class_of_bin(heap, b)];
-  if (!heap.keeps_foreign || shape.bytes > kept_bytes_max) return 0;
+/// Takes free slots of the class, downwards from `slot`, in heaps that the thread has sent blocks
+/// home to: it has taken over what their threads made. Of a heap whose thread still lives only with
+/// `frees_foreign`, since what is taken may keep a slab that would have become empty. Of the same
+/// classes as blocks that are kept (foreign.hpp). Never waits. Returns how many.
+std::size_t take_from_others(heap_body& heap, const bin& b, void** slot, std::size_t count,
+                             bool frees_foreign) noexcept ACRE_REQUIRES(heap.lock) {
+  const unsigned size_class = class_of_bin(heap, b);
+  const std::size_t bytes = class_shapes[size_class].bytes;
+  if (!heap.keeps_foreign || bytes > kept_bytes_max) return 0;
   std::size_t taken = 0;
   for (const remote_batch& batch : heap.batches) {
     heap_body* const other = batch.target;
-    if (other == nullptr || taken == count || !other->lock.try_acquire()) continue;
-    const class_slabs& slabs = other->slabs[class_of_bin(heap, b)];
+    if (other == nullptr || taken == count || !may_have_free(other->slabs[size_class])) continue;
+    if (!other->lock.try_acquire()) continue;
+    const class_slabs& slabs = other->slabs[size_class];
     const std::size_t before = taken;
-    const bool may_take = b.keeps || other->owner.thread == 0;  // Or its thread has ended.
-    while (may_take && slabs.partial != 0 && taken < count)
+    const bool has_ended = other->owner.thread == 0;
+    while ((frees_foreign || has_ended) && slabs.partial != 0 && taken < count)
       taken += take_from_slab(*other, slabs.partial, slot - taken, count - taken);
-    note_used(*other, static_cast<std::int64_t>((taken - before) * shape.bytes));
+    note_used(*other, static_cast<std::int64_t>((taken - before) * bytes));
     other->lock.release();
   }
   return taken;
@@ -263,15 +264,18 @@ std::size_t take_from_others(heap_body& heap, bin& b, void** slot, std::size_t c
 
 }  // namespace
 
-std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept {
+std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count,
+                            bool frees_foreign) noexcept {
   const unsigned size_class = class_of_bin(heap, b);
   class_slabs& slabs = heap.slabs[size_class];
   std::int64_t taken_bytes = 0;
   std::size_t missing = count;
+  bool asked_others = false;
   while (missing > 0) {
     run_index run = slabs.partial;
-    if (run == 0) {
-      missing -= take_from_others(heap, b, b.top + missing, missing);
+    if (run == 0 && !asked_others) {
+      asked_others = true;
+      missing -= take_from_others(heap, b, b.top + missing, missing, frees_foreign);
       if (missing == 0) break;
     }
     if (run == 0 && may_borrow(heap, size_class)) {

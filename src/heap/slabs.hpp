@@ -26,8 +26,9 @@ void set_idle_capacity(bin& b, const class_shape& shape) noexcept;
 }
 
 /// Pushes up to `count` free blocks onto the stack, lowest address on top. Returns how many; fewer
-/// only when memory ran out. Requires: room for them.
-std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count) noexcept
+/// only when memory ran out. With `frees_foreign`, as most blocks of the class that the thread
+/// frees are other heaps', these heaps' free slots are taken, too. Requires: room for the blocks.
+std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count, bool frees_foreign) noexcept
     ACRE_REQUIRES(heap.lock);
 
 /// One block of the class's own slabs, past the stack; later blocks of it are its own, too. Null
