@@ -219,19 +219,19 @@ heap_body* new_body(body_kind kind) noexcept ACRE_REQUIRES(registry_lock) {
   return heap;
 }
 
-/// Threads without a heap all count `no_bins` down, below zero: whatever a race stores there, the
-/// result of the subtraction is negative, and the slow path is taken.
-void declare_benign_race() noexcept {
 #if ACRE_TSAN
+/// Threads without a heap all count `no_bins` down, below zero: whatever a race stores there, the
+/// result of the subtraction is negative, and the slow path is taken. Told before the first threads
+/// start, which may come here at once.
+[[gnu::constructor]] void declare_benign_race() noexcept {
   AnnotateBenignRaceSized(__FILE__, __LINE__, no_bins, sizeof no_bins, "always negative");
-#endif
 }
+#endif
 
 heap_body* make_common() noexcept ACRE_REQUIRES(registry_lock) {
   heap_body* heap = common.load(std::memory_order_relaxed);
   if (heap != nullptr) return heap;
   if (!process_pages.ready()) return nullptr;
-  declare_benign_race();
   stack_end = ::getauxval(AT_RANDOM);
   heap = new_body(body_kind::common);
   if (heap != nullptr) common.store(heap, std::memory_order_release);
