@@ -48,7 +48,7 @@ static_assert(sizeof(bin) == 128);
 /// A size class's slabs in one heap. Apart from the bin, whose cache lines the owner's fast path
 /// writes: this is written by whoever brings blocks back. Guarded by: the heap's lock.
 struct class_slabs {
-  run_index partial;           ///< first of the slabs with free slots
+  run_index partial;           ///< first of the slabs with free slots; others peek (slab_list.hpp)
   run_index partial_last;      ///< last of these
   std::uint32_t pages;         ///< of all the class's slabs
   std::uint32_t free_slots;    ///< in all the class's slabs
