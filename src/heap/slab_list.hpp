@@ -5,7 +5,8 @@
 
 #include <atomic>
 
-/// The list of a class's slabs that have free slots. All under the owning heap's lock.
+/// The list of a class's slabs that have free slots. All under the owning heap's lock, but
+/// for `may_have_free`.
 namespace acre::heaps {
 
 /// Written under the lock; `may_have_free` reads it without.

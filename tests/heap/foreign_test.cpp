@@ -247,7 +247,7 @@ TEST(foreign, free_slots_of_an_ended_thread_are_taken_before_new_pages) {
   }
 }
 
-TEST(foreign, free_slots_of_a_living_thread_are_taken_unless_they_share_cache_lines) {
+TEST(foreign, free_slots_of_a_living_thread_are_taken_while_most_frees_are_foreign) {
   for (const std::size_t size_bytes : {128U, 80U}) {
     in_thread([&] {
       std::vector<void*> blocks;
@@ -262,7 +262,7 @@ TEST(foreign, free_slots_of_a_living_thread_are_taken_unless_they_share_cache_li
       if (size_bytes == 128) {
         EXPECT_LE(replace_half(blocks, size_bytes), 200U);
       } else {
-        // Most of what it frees is its own, so that the class keeps no blocks that share lines.
+        // Most of what it frees is its own.
         free_blocks(make_blocks(8000, size_bytes));
         EXPECT_EQ(replace_half(blocks, size_bytes), 2000U);
       }
