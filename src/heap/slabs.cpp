@@ -434,8 +434,8 @@ void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noex
                                              class_shapes[slab->size_class].bytes);
     const auto run = static_cast<run_index>(slab - space.runs);
     heap.slabs[slab->size_class].free_slots += after - before;
-    // A full slab is used again only once an eighth is free, or refills would be a block long.
-    if (!slab->listed && after * 8 >= slab->block_count)
+    // A full slab is used again only once a 16th is free, or refills would be a block long.
+    if (!slab->listed && after * 16 >= slab->block_count)
       list_slab(heap.slabs[slab->size_class], run);
     if (after == slab->block_count) slab_is_empty(heap, run);
   }
