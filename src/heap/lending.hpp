@@ -13,7 +13,7 @@ namespace acre::heaps {
 /// A class borrows nothing in a heap that holds less than this (2 MiB), or less free slots than
 /// this part: smaller programs would pay for the search and gain little.
 inline constexpr std::size_t lending_pages_min = 512;
-inline constexpr std::size_t lending_part = 8;
+inline constexpr std::size_t lending_part = 16;
 
 /// Whether a class that needs pages looks for free slots elsewhere: the heap is large, much of it
 /// is free in slabs, and no block of the class was asked for at more than its own alignment.
