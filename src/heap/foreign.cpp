@@ -45,7 +45,7 @@ std::size_t recent_allocations(bin& b) noexcept {
 std::size_t foreign_deep_room(const heap_body& heap) noexcept {
   constexpr std::size_t few_threads = 8;
   const std::size_t room =
-      heap.pages.load(std::memory_order_relaxed) * page_bytes / 2 + deep_bytes_max;
+      heap.pages.load(std::memory_order_relaxed) * page_bytes * 5 / 8 + deep_bytes_max;
   return room / std::max<std::size_t>(used_heaps() / few_threads, 1);
 }
 

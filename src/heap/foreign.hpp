@@ -44,7 +44,7 @@ bool judge_foreign(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
   return keeper->keeps ? keeper : nullptr;
 }
 
-/// What deep stacks may hold for the sake of foreign blocks: half of the heap's pages and as much
+/// What deep stacks may hold for the sake of foreign blocks: 5/8 of the heap's pages and as much
 /// as one of them. Less with many threads: each runs seldom, what it holds lies idle meanwhile, and
 /// keeps slabs of all the others.
 [[nodiscard]] std::size_t foreign_deep_room(const heap_body& heap) noexcept;
