@@ -28,13 +28,17 @@ void add_cached(heap_counts& counts, const void* block) noexcept {
   if (may_hold_wide(slab)) c.cached_further += slots_of_block(slab, slot_of(slab, block)) - 1;
 }
 
-void add_stack(heap_counts& counts, const bin& b) noexcept {
-  // A thread may be setting its bin up just now.
+/// `cached` for a bin that its thread may be setting up just now.
+std::size_t cached_by_others(const bin& b) noexcept {
   void** const base = b.base;
   void** const top = b.top;
-  if (base == nullptr) return;
-  for (void** slot = base + 1; slot <= top; ++slot)
-    add_cached(counts, *slot);
+  return base == nullptr || top < base ? 0 : static_cast<std::size_t>(top - base);
+}
+
+void add_stack(heap_counts& counts, const bin& b) noexcept {
+  const std::size_t count = cached_by_others(b);
+  for (std::size_t i = 1; i <= count; ++i)
+    add_cached(counts, b.base[i]);
 }
 
 void add_heap(heap_body& heap, void* context) noexcept {
@@ -44,7 +48,7 @@ void add_heap(heap_body& heap, void* context) noexcept {
     class_counts& c = counts.classes[static_cast<std::size_t>(&b - heap.bins)];
     c.allocations += b.granted - static_cast<std::uint64_t>(std::max(b.grant, 0));
     if (!heap.borrows && !heap.keeps_foreign)
-      c.cached += cached(b);
+      c.cached += cached_by_others(b);
     else
       add_stack(counts, b);
     c.seen_bytes += b.seen_bytes;
