@@ -5,9 +5,10 @@
 // Apart from the other figures: every program looks back when it ends.
 namespace acre::heaps {
 
-const void* find_double_free() noexcept {
-  if (own_heap_to_lock() == nullptr) return nullptr;
-  heap_body& heap = *own_heap_to_lock();
+namespace {
+
+/// A block that lies twice in the caches of a heap that no other thread uses, or null.
+const void* find_in(heap_body& heap) noexcept {
   const void* found = nullptr;
   // A signal handler that interrupted this very heap may be what calls exit.
   if (!heap.lock.try_acquire()) return nullptr;
@@ -31,6 +32,21 @@ const void* find_double_free() noexcept {
   });
   each_cached([](std::uint64_t& bits, std::uint64_t bit, const void*) { bits &= ~bit; });
   heap.lock.release();
+  return found;
+}
+
+}  // namespace
+
+const void* find_double_free() noexcept {
+  const void* found = own_heap_to_lock() != nullptr ? find_in(*own_heap_to_lock()) : nullptr;
+  if (found != nullptr) return found;
+  // What threads that ended have left.
+  (void)try_each_heap(
+      [](heap_body& heap, void* context) noexcept {
+        auto& found_there = *static_cast<const void**>(context);
+        if (heap.idle && found_there == nullptr) found_there = find_in(heap);
+      },
+      &found);
   return found;
 }
 

@@ -125,6 +125,13 @@ void double_free_in_waiting_thread() {
   usleep(1'500'000);
 }
 
+/// The block lies twice in what a thread that ended has left, and nobody takes blocks of its size.
+void double_free_seen_at_exit() {
+  void* block = family::malloc(32);
+  family::free(block);
+  bad_free(block);
+}
+
 void free_interior_small() {
   void* block = family::malloc(256);
   bad_free(at(block, 64));
@@ -200,6 +207,7 @@ constexpr fault faults[] = {
     {"double_free_by_two_threads", double_free_by_two_threads},
     {"double_free_past_mixed_batch", double_free_past_mixed_batch},
     {"double_free_in_waiting_thread", double_free_in_waiting_thread},
+    {"double_free_seen_at_exit", double_free_seen_at_exit},
     {"free_interior_small", free_interior_small},
     {"free_interior_large", free_interior_large},
     {"free_misaligned_small", free_misaligned_small},
