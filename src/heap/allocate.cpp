@@ -60,12 +60,14 @@ void set_busy_capacity(const heap_body& heap, bin& b, const class_shape& shape) 
 /// Called at each refill and flush: a class with many of them caches more.
 void press(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  const bool large = shape.bytes > large_cached_bytes;
   if (!b.busy) {
-    const bool large = shape.bytes > large_cached_bytes;
     if (++b.pressure < (large ? large_busy_pressure : busy_pressure)) return;
     b.busy = true;
     heap.slabs[class_of_bin(heap, b)].swing_blocks = 0;
     if (b.base == b.first - 1 && stack_words_of(shape) > 0) move_stack(heap, b);
+  } else if (large) {
+    return;  // What it may cache does not change.
   }
   if (!is_deep(heap, b)) set_busy_capacity(heap, b, shape);
 }

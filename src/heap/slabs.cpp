@@ -51,8 +51,7 @@ run_index fetch_run(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(h
   if (got < wanted) return_pages(heap, (wanted - got) * pages);
   if (got == 0) return 0;
   // The ends are marked already, under the page heap's lock: it looks at them as neighbours.
-  for (std::size_t page = 1; page + 1 < pages; ++page)
-    space.run_of_page[space.runs[runs[0]].page + page] = runs[0];
+  if (pages > 2) std::fill_n(space.run_of_page + space.runs[runs[0]].page + 1, pages - 2, runs[0]);
   for (std::size_t i = got; i-- > 1;) {
     page_run& run = space.runs[runs[i]];
     set_state(run, run_state::held);
@@ -62,6 +61,15 @@ run_index fetch_run(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(h
   heap.spare_pages += got - 1;
   if (heap.kind == body_kind::object) own_run(heap, runs[0]);
   return runs[0];
+}
+
+/// Says of all pages of a slab which bin owns them.
+void set_owners(const page_run& slab, bin* owner) noexcept {
+  const std::size_t first = slab.page;
+  const std::size_t end = first + slab.pages;
+  bin** const owners = space.owner;
+  for (std::size_t page = first; page < end; ++page)
+    std::atomic_ref(owners[page]).store(owner, std::memory_order_relaxed);
 }
 
 /// Pages for a slab: a spare run of the heap, or new ones.
@@ -116,14 +124,13 @@ run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   slab.wide = false;
   slab.free_count = shape.blocks;
   slab.block_count = shape.blocks;
-  for (unsigned word = 0; word < 4; ++word) {
-    const int left = static_cast<int>(shape.blocks) - static_cast<int>(word) * 64;
-    slab.free_bits[word] = left <= 0    ? 0
-                           : left >= 64 ? ~std::uint64_t{0}
-                                        : (std::uint64_t{1} << static_cast<unsigned>(left)) - 1;
-  }
-  for (std::size_t page = 0; page < slab.pages; ++page)
-    set_owner(slab.page + page, &b);
+  unsigned word = 0;
+  for (; word < shape.blocks / 64U; ++word)
+    slab.free_bits[word] = ~std::uint64_t{0};
+  if (word < 4) slab.free_bits[word++] = (std::uint64_t{1} << shape.blocks % 64U) - 1;
+  for (; word < 4; ++word)
+    slab.free_bits[word] = 0;
+  set_owners(slab, &b);
   slabs.pages += slab.pages;
   slabs.free_slots += shape.blocks;
   heap.free_bytes += std::size_t{shape.blocks} * class_shapes[size_class].bytes;
@@ -162,8 +169,7 @@ void drop_slab(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock)
   const std::size_t bytes = std::size_t{slab.block_count} * class_shapes[slab.size_class].bytes;
   heap.free_bytes -= bytes;
   heap.emptied_bytes += bytes;
-  for (std::size_t page = 0; page < slab.pages; ++page)
-    set_owner(slab.page + page, nullptr);
+  set_owners(slab, nullptr);
   if (slab.pages > spare_slab_pages_max || heap.kind == body_kind::object)
     return give_pages_back(heap, run);
   set_state(slab, run_state::held);
@@ -215,7 +221,8 @@ std::size_t take_from_slab(heap_body& heap, run_index run, void** slot, std::siz
   const std::size_t bytes = class_shapes[slab.size_class].bytes;
   std::byte* const start = space.address_of(slab.page);
   std::size_t left = count;
-  for (unsigned word = 0; word < 4 && left > 0; ++word) {
+  const unsigned words = (slab.block_count + 63U) / 64;
+  for (unsigned word = 0; word < words && left > 0; ++word) {
     std::uint64_t bits = slab.free_bits[word];
     // Slots next to each other are most often free together: take stretches of ones.
     while (bits != 0 && left > 0) {
@@ -411,9 +418,41 @@ void prefetch_slabs(void* const* blocks, void* const* end) noexcept {
   if (end - blocks > later) __builtin_prefetch(&space.run_of_page[space.page_of(blocks[later])]);
 }
 
+/// What follows when `added` slots of a slab have become free.
+[[gnu::always_inline]] inline void note_added(heap_body& heap, page_run& slab,
+                                              unsigned added) noexcept ACRE_REQUIRES(heap.lock) {
+  const auto run = static_cast<run_index>(&slab - space.runs);
+  class_slabs& slabs = heap.slabs[slab.size_class];
+  slabs.free_slots += added;
+  // A full slab is used again only once a 16th is free, or refills would be a block long.
+  if (!slab.listed && slab.free_count * 16 >= slab.block_count) list_slab(slabs, run);
+  if (slab.free_count == slab.block_count) slab_is_empty(heap, run);
+}
+
+/// Puts one block back, as most large ones come. False, with nothing done, when it needs a closer
+/// look.
+bool give_one(heap_body& heap, const void* block) noexcept ACRE_REQUIRES(heap.lock) {
+  page_run* const slab = slab_of(heap, reinterpret_cast<std::uintptr_t>(block) - space.base);
+  if (slab == nullptr || may_hold_wide(*slab)) return false;
+  const class_shape& shape = class_shapes[slab->size_class];
+  const auto start = reinterpret_cast<std::uintptr_t>(space.address_of(slab->page));
+  const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(block) - start;
+  const std::uintptr_t index = (offset * shape.reciprocal) >> 32U;
+  if (index * shape.bytes != offset || index >= slab->block_count) return false;
+  const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+  if ((slab->free_bits[index / 64] & bit) != 0) return false;
+  slab->free_bits[index / 64] |= bit;
+  ++slab->free_count;
+  note_added(heap, *slab, 1);
+  note_used(heap, -std::int64_t{shape.bytes});
+  note_given(heap, shape.bytes);
+  return true;
+}
+
 }  // namespace
 
 void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noexcept {
+  if (count == 1 && give_one(heap, *blocks)) return;
   void* const* const end = blocks + count;
   std::int64_t given_bytes = 0;
   bool scattered = true;
@@ -432,12 +471,7 @@ void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noex
     const unsigned after = slab->free_count;
     given_bytes += static_cast<std::int64_t>(std::size_t{after - before} *
                                              class_shapes[slab->size_class].bytes);
-    const auto run = static_cast<run_index>(slab - space.runs);
-    heap.slabs[slab->size_class].free_slots += after - before;
-    // A full slab is used again only once a 16th is free, or refills would be a block long.
-    if (!slab->listed && after * 16 >= slab->block_count)
-      list_slab(heap.slabs[slab->size_class], run);
-    if (after == slab->block_count) slab_is_empty(heap, run);
+    note_added(heap, *slab, after - before);
   }
   note_used(heap, -given_bytes);
   note_given(heap, static_cast<std::size_t>(given_bytes));
@@ -445,6 +479,7 @@ void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noex
 
 void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept {
   ACRE_ASSERT(count <= cached(b));
+  if (count == 0) return;
   void** const first = b.base + 1;
   void** next = first + count;
   void** own = next;

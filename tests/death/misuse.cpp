@@ -50,6 +50,10 @@ void double_free_small() {
 void double_free_middle() {
   double_free(3000);
 }
+/// Such blocks are cached one by one.
+void double_free_alone() {
+  double_free(20'000);
+}
 void double_free_large() {
   double_free(300'000);
 }
@@ -137,6 +141,11 @@ void free_interior_small() {
   bad_free(at(block, 64));
   churn(256);
 }
+void free_interior_alone() {
+  void* block = family::malloc(20'000);
+  bad_free(at(block, 4096));
+  churn(20'000);
+}
 void free_interior_large() {
   bad_free(at(family::malloc(1U << 20U), 4096));
 }
@@ -201,6 +210,7 @@ struct fault {
 constexpr fault faults[] = {
     {"double_free_small", double_free_small},
     {"double_free_middle", double_free_middle},
+    {"double_free_alone", double_free_alone},
     {"double_free_large", double_free_large},
     {"double_free_huge", double_free_huge},
     {"double_free_later", double_free_later},
@@ -209,6 +219,7 @@ constexpr fault faults[] = {
     {"double_free_in_waiting_thread", double_free_in_waiting_thread},
     {"double_free_seen_at_exit", double_free_seen_at_exit},
     {"free_interior_small", free_interior_small},
+    {"free_interior_alone", free_interior_alone},
     {"free_interior_large", free_interior_large},
     {"free_misaligned_small", free_misaligned_small},
     {"free_misaligned_large", free_misaligned_large},
