@@ -97,9 +97,9 @@ constexpr slab_shape slab_shape_for(std::size_t bytes, std::size_t rest_part) no
 }
 
 /// As many blocks as fit into four pages; above 1 KiB, where that is hardly more than a dense slab
-/// holds, into eight.
+/// holds, into eight, and above 8 KiB into 32.
 constexpr slab_shape long_slab_for(std::size_t bytes) noexcept {
-  const std::size_t pages_most = bytes <= small_bytes_max ? 4 : 8;
+  const std::size_t pages_most = bytes <= small_bytes_max ? 4 : bytes <= 8192 ? 8 : 32;
   const std::size_t blocks =
       std::min<std::size_t>(pages_most * page_bytes / bytes, slab_blocks_max);
   const std::size_t pages = base::divide_up(blocks * bytes, page_bytes);
@@ -116,7 +116,7 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   shape.lent_most = static_cast<std::uint32_t>(least + std::max<std::size_t>(15, least / 8));
   shape.first_slab = slab_shape_for(bytes, 8);
   shape.later_slab = slab_shape_for(bytes, 32);
-  shape.long_slab = bytes <= 8192 ? long_slab_for(bytes) : shape.later_slab;
+  shape.long_slab = long_slab_for(bytes);
   shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 2, 8));
   // 32 KiB of the smallest blocks, 16 KiB of the others: what an idle thread may hold a class.
   shape.cache_most = static_cast<std::uint16_t>(

@@ -115,9 +115,14 @@ slab_shape next_slab_shape(const heap_body& heap, const class_slabs& slabs,
 run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
   class_slabs& slabs = heap.slabs[size_class];
-  const slab_shape shape = next_slab_shape(heap, slabs, class_shapes[size_class]);
-  const run_index run = pages_for_slab(heap, shape.pages);
-  if (run == 0) return 0;
+  slab_shape shape = next_slab_shape(heap, slabs, class_shapes[size_class]);
+  run_index run = pages_for_slab(heap, shape.pages);
+  if (run == 0) {
+    // There may be memory, or room below a limit, for a shorter one.
+    shape = class_shapes[size_class].first_slab;
+    run = pages_for_slab(heap, shape.pages);
+    if (run == 0) return 0;
+  }
   page_run& slab = space.runs[run];
   set_state(slab, run_state::slab);
   slab.size_class = static_cast<std::uint8_t>(size_class);

@@ -171,6 +171,20 @@ TEST(heap, stays_below_its_limit_and_goes_on_after_frees) {
   }
 }
 
+TEST(heap, reaches_its_limit_when_a_longer_slab_would_exceed_it) {
+  constexpr std::size_t size = 65'536;
+  constexpr std::size_t count = 65;  // A last slab of one block where two are made together.
+  acre::heap heap({.limit_bytes = count * size});
+  std::vector<void*> live(count);
+  for (int round = 0; round < 4; ++round) {
+    for (void*& block : live)
+      ASSERT_NE(block = heap.try_allocate(size), nullptr);
+    EXPECT_EQ(heap.try_allocate(size), nullptr);
+    for (void* block : live)
+      heap.deallocate(block, size);
+  }
+}
+
 TEST(heap, at_its_limit_does_not_stop_others) {
   acre::heap small({.limit_bytes = mebibyte});
   acre::heap other;

@@ -72,8 +72,10 @@ void on_thread(Body body) {
 TEST(long_slabs, are_made_once_slabs_become_empty_as_a_whole) {
   on_thread([] {
     empty_slabs_as_a_whole();
-    for (const std::size_t size_bytes : {std::size_t{64}, std::size_t{320}, std::size_t{1024},
-                                         std::size_t{1200}, std::size_t{4096}, std::size_t{8192}}) {
+    for (const std::size_t size_bytes :
+         {std::size_t{64}, std::size_t{320}, std::size_t{1024}, std::size_t{1200},
+          std::size_t{4096}, std::size_t{8192}, std::size_t{9216}, std::size_t{20000},
+          std::size_t{65536}}) {
       const std::vector<void*> blocks = fill(size_bytes);
       const std::size_t pages = class_shapes[class_of(size_bytes)].long_slab.pages;
       ASSERT_GT(pages, class_shapes[class_of(size_bytes)].later_slab.pages);
