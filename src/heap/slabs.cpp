@@ -249,6 +249,21 @@ std::size_t take_from_slab(heap_body& heap, run_index run, void** slot, std::siz
   return count - left;
 }
 
+/// The same for one slot, as most large blocks are taken. Requires: the slab has one.
+void* take_one(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
+  page_run& slab = space.runs[run];
+  unsigned word = 0;
+  while (slab.free_bits[word] == 0)
+    ++word;
+  const auto index = word * 64 + static_cast<unsigned>(std::countr_zero(slab.free_bits[word]));
+  slab.free_bits[word] &= slab.free_bits[word] - 1;
+  --slab.free_count;
+  class_slabs& slabs = heap.slabs[slab.size_class];
+  --slabs.free_slots;
+  if (slab.free_count == 0) unlist_slab(slabs, run);
+  return space.address_of(slab.page) + std::size_t{index} * class_shapes[slab.size_class].bytes;
+}
+
 /// Takes free slots of the class, downwards from `slot`, in heaps that the thread has sent blocks
 /// home to: it has taken over what their threads made. Of a heap whose thread still lives only with
 /// `frees_foreign`, since what is taken may keep a slab that would have become empty. Of the same
@@ -280,6 +295,11 @@ std::size_t take_from_slabs(heap_body& heap, bin& b, std::size_t count,
                             bool frees_foreign) noexcept {
   const unsigned size_class = class_of_bin(heap, b);
   class_slabs& slabs = heap.slabs[size_class];
+  if (count == 1 && slabs.partial != 0) {
+    *++b.top = take_one(heap, slabs.partial);
+    note_used(heap, class_shapes[size_class].bytes);
+    return 1;
+  }
   std::int64_t taken_bytes = 0;
   std::size_t missing = count;
   bool asked_others = false;
