@@ -2,6 +2,7 @@
 
 #include "heap/config.hpp"
 #include "heap/fork.hpp"
+#include "heap/free_slots.hpp"
 #include "heap/idle.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/registry.hpp"
@@ -74,6 +75,7 @@ void purge_while_useful() noexcept {
       gate.acquire();
       dropped = try_each_heap(drop_empty, nullptr);
       gate.release();
+      purge_free_slots(&gate);
     }
   }
   ended_ms.store(os::now_ms(), std::memory_order_relaxed);
@@ -106,6 +108,7 @@ unsigned long purge_now(unsigned long keep_pages) noexcept {
         drop_empty_slabs(heap);
       },
       nullptr);
+  purge_free_slots(nullptr);
   return process_pages.purge_down_to(keep_pages);
 }
 

@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 namespace {
 
@@ -99,6 +101,52 @@ TEST(long_slabs, are_not_made_while_blocks_die_one_by_one) {
     EXPECT_LT(percent_in(blocks, class_shapes[class_of(1008)].long_slab.pages), 5U);
     EXPECT_EQ(acre_check_invariants(), 1);
     free_all(blocks);
+    free_all(left);
+  });
+}
+
+/// Pages of the blocks' slabs, and how many of them are in memory. Requires: no two share one.
+struct residency {
+  std::size_t pages = 0;
+  std::size_t resident = 0;
+};
+
+residency residency_of_slabs(const std::vector<void*>& blocks) {
+  residency found;
+  for (const void* block : blocks) {
+    const auto& slab = space.runs[space.run_of_page[space.page_of(block)]];
+    std::vector<unsigned char> in_memory(slab.pages);
+    EXPECT_EQ(mincore(space.address_of(slab.page), slab.pages * acre::heaps::page_bytes,
+                      in_memory.data()),
+              0);
+    found.pages += slab.pages;
+    found.resident += static_cast<std::size_t>(
+        std::count_if(in_memory.begin(), in_memory.end(), [](auto page) { return page % 2 != 0; }));
+  }
+  return found;
+}
+
+TEST(long_slabs, hold_no_pages_of_free_blocks_after_a_trim) {
+  on_thread([] {
+    constexpr std::size_t size_bytes = 20'480;
+    constexpr std::size_t one_in = 7;  // A slab holds six.
+    empty_slabs_as_a_whole();
+    const std::vector<void*> blocks = fill(size_bytes);
+    std::vector<void*> left;
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      std::memset(blocks[i], 'x', size_bytes);
+      if (i % one_in == 0) left.push_back(blocks[i]);
+    }
+    for (std::size_t i = 0; i < blocks.size(); ++i)
+      if (i % one_in != 0) acre_free(blocks[i]);
+    (void)acre_malloc_trim(0);
+    const residency found = residency_of_slabs(left);
+    EXPECT_LT(found.resident, found.pages / 2);
+    EXPECT_EQ(acre_check_invariants(), 1);
+    for (const void* block : left)
+      EXPECT_EQ(std::count(static_cast<const char*>(block),
+                           static_cast<const char*>(block) + size_bytes, 'x'),
+                size_bytes);
     free_all(left);
   });
 }
