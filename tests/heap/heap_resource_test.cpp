@@ -172,7 +172,7 @@ TEST(heap, stays_below_its_limit_and_goes_on_after_frees) {
 }
 
 TEST(heap, reaches_its_limit_when_a_longer_slab_would_exceed_it) {
-  constexpr std::size_t size = 65'536;
+  constexpr std::size_t size = 32'768;
   constexpr std::size_t count = 65;  // A last slab of one block where two are made together.
   acre::heap heap({.limit_bytes = count * size});
   std::vector<void*> live(count);

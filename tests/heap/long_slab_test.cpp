@@ -77,7 +77,7 @@ TEST(long_slabs, are_made_once_slabs_become_empty_as_a_whole) {
     for (const std::size_t size_bytes :
          {std::size_t{64}, std::size_t{320}, std::size_t{1024}, std::size_t{1200},
           std::size_t{4096}, std::size_t{8192}, std::size_t{9216}, std::size_t{20000},
-          std::size_t{65536}}) {
+          std::size_t{32768}}) {
       const std::vector<void*> blocks = fill(size_bytes);
       const std::size_t pages = class_shapes[class_of(size_bytes)].long_slab.pages;
       ASSERT_GT(pages, class_shapes[class_of(size_bytes)].later_slab.pages);
@@ -129,7 +129,7 @@ residency residency_of_slabs(const std::vector<void*>& blocks) {
 TEST(long_slabs, hold_no_pages_of_free_blocks_after_a_trim) {
   on_thread([] {
     constexpr std::size_t size_bytes = 20'480;
-    constexpr std::size_t one_in = 7;  // A slab holds six.
+    constexpr std::size_t one_in = 7;  // A slab holds three.
     empty_slabs_as_a_whole();
     const std::vector<void*> blocks = fill(size_bytes);
     std::vector<void*> left;
