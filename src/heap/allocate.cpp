@@ -417,6 +417,7 @@ void release_rare(void* block) noexcept {
   if (!space.contains(block)) return report_misuse(misuse::not_ours, block);
   const std::size_t page = space.page_of(block);
   bin* const owner = space.owner[page];
+  if (process_pages.skipped_bytes(page) != 0) return;
   if (owner == nullptr) return report_misuse(misuse::never_allocated, block);
   if (is_large_marker(owner)) {
     if (reinterpret_cast<std::uintptr_t>(block) % page_bytes != 0)
@@ -431,6 +432,10 @@ void release_rare(void* block) noexcept {
 
 std::size_t usable_bytes(const void* block) noexcept {
   bin* const owner = space.contains(block) ? space.owner[space.page_of(block)] : nullptr;
+  if (space.contains(block) && (owner == nullptr || is_large_marker(owner))) {
+    if (const std::size_t bytes = process_pages.skipped_bytes(space.page_of(block)); bytes != 0)
+      return bytes;
+  }
   if (owner == nullptr) {
     report_misuse(space.contains(block) ? misuse::never_allocated : misuse::not_ours, block);
     return 0;
@@ -451,8 +456,9 @@ std::size_t usable_bytes(const void* block) noexcept {
 void* reallocate(void* block, std::size_t size_bytes) noexcept {
   const std::size_t old_bytes = usable_bytes(block);
   if (old_bytes == 0) return nullptr;  // Misuse, reported.
-  const bool was_large = is_large_marker(space.owner[space.page_of(block)]);
-  if (was_large && size_bytes > class_bytes_max) {
+  const std::size_t page = space.page_of(block);
+  const bool was_large = is_large_marker(space.owner[page]);
+  if (was_large && size_bytes > class_bytes_max && process_pages.skipped_bytes(page) == 0) {
     if (void* const resized = resize_large(block, size_bytes); resized != nullptr) return resized;
   } else if (!was_large && size_bytes <= class_bytes_max &&
              class_bytes(class_of(size_bytes)) <= old_bytes &&

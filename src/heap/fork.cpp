@@ -308,10 +308,26 @@ void page_heap::unlock_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANAL
     r.page = static_cast<std::uint32_t>(lane_start_);
     r.pages = static_cast<std::uint32_t>(count);
     set_state(r, run_state::held);
+    r.owned_next = space.run_of_page[lane_start_];  // What `skipped_bytes` looks at instead.
     mark_ends(run);
+    r.next = skipped_runs_;
+    skipped_runs_ = run;
     skipped_ += count;
   }
   lock_.reset();
+}
+
+std::size_t page_heap::skipped_bytes(std::size_t page) const noexcept {
+  for (run_index run = skipped_runs_; run != 0; run = space.runs[run].next) {
+    const page_run& lane = space.runs[run];
+    if (page - lane.page >= lane.pages) continue;
+    const page_run& block =
+        space.runs[page == lane.page ? lane.owned_next : space.run_of_page[page]];
+    const bool whole = state_of(block) == run_state::large && block.page == page &&
+                       block.pages <= lane.page + lane.pages - page;
+    return (whole ? block.pages : 1) * page_bytes;
+  }
+  return 0;
 }
 
 }  // namespace acre::heaps

@@ -130,6 +130,10 @@ class page_heap {
   /// For a child that leaves the lock as it is; see fork.cpp. `unlock_after_fork_in_child` does it,
   /// too.
   void note_child_of_fork() noexcept { forks_.fetch_add(1, std::memory_order_relaxed); }
+  /// Not 0 when other threads may have taken the page while this process was forked from its
+  /// parent, or that one from its own: the bytes of a block that begins there, or as many as are
+  /// sure. Such pages are never used again, and what the tables say of them is not to be trusted.
+  [[nodiscard]] std::size_t skipped_bytes(std::size_t page) const noexcept;
 
  private:
   static constexpr unsigned exact_bins = 128;
@@ -244,6 +248,7 @@ class page_heap {
   std::size_t lane_end_ = 0;
   run_index lane_first_run_ = 0;
   std::size_t skipped_ ACRE_GUARDED_BY(lock_) = 0;  ///< pages of lanes that a child skipped
+  run_index skipped_runs_ = 0;  ///< these lanes, newest first; written before there are threads
 
   /// Bit i: home i has had a dirty run. Those that never had one are not looked at.
   unsigned homes_used_ ACRE_GUARDED_BY(lock_) = 0;
