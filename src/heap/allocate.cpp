@@ -431,13 +431,17 @@ void release_rare(void* block) noexcept {
 }
 
 std::size_t usable_bytes(const void* block) noexcept {
-  bin* const owner = space.contains(block) ? space.owner[space.page_of(block)] : nullptr;
-  if (space.contains(block) && (owner == nullptr || is_large_marker(owner))) {
-    if (const std::size_t bytes = process_pages.skipped_bytes(space.page_of(block)); bytes != 0)
-      return bytes;
+  if (!space.contains(block)) {
+    report_misuse(misuse::not_ours, block);
+    return 0;
+  }
+  const std::size_t page = space.page_of(block);
+  bin* const owner = space.owner[page];
+  if (owner == nullptr || is_large_marker(owner)) {
+    if (const std::size_t bytes = process_pages.skipped_bytes(page); bytes != 0) return bytes;
   }
   if (owner == nullptr) {
-    report_misuse(space.contains(block) ? misuse::never_allocated : misuse::not_ours, block);
+    report_misuse(misuse::never_allocated, block);
     return 0;
   }
   if (is_large_marker(owner)) {
@@ -448,7 +452,7 @@ std::size_t usable_bytes(const void* block) noexcept {
   const std::size_t slot_bytes = class_shapes[class_of_bin(*body_of(owner), *owner)].bytes;
   if (further_table.load(std::memory_order_relaxed) == nullptr) [[likely]]
     return slot_bytes;
-  const page_run& slab = space.runs[space.run_of_page[space.page_of(block)]];
+  const page_run& slab = space.runs[space.run_of_page[page]];
   if (!may_hold_wide(slab)) return slot_bytes;
   return slots_of_block(slab, slot_of(slab, block)) * slot_bytes;
 }

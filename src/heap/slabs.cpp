@@ -338,10 +338,8 @@ void* take_own(heap_body& heap, bin& b) noexcept {
   run_index run = heap.slabs[size_class].partial;
   if (run == 0) run = new_slab(heap, b);
   if (run == 0) return nullptr;
-  void* block = nullptr;
-  (void)take_from_slab(heap, run, &block, 1);
   note_used(heap, class_shapes[size_class].bytes);
-  return block;
+  return take_one(heap, run);
 }
 
 namespace {
