@@ -67,8 +67,9 @@ struct slab_shape {
 /// What the slabs and the thread cache of one class look like.
 struct class_shape {
   std::uint32_t bytes = 0;
-  std::uint32_t reciprocal = 0;  ///< offset * reciprocal >> 32 is the index of the block at offset
-  std::uint32_t lent_most = 0;   ///< the largest block of another class that may stand in for one
+  std::uint32_t reciprocal =
+      0;                        ///< offset * reciprocal >> 32: index of the block that starts there
+  std::uint32_t lent_most = 0;  ///< the largest block of another class that may stand in for one
   slab_shape first_slab;  ///< of a class that holds little: short, at the price of a longer rest
   slab_shape later_slab;  ///< of a class that holds much: at most 1/32 of it is no block
   slab_shape long_slab;   ///< of one that holds a megabyte in a heap whose slabs become empty
