@@ -430,10 +430,10 @@ void* const* fill_slab(page_run& slab, void* const* next, void* const* end) noex
   return next;
 }
 
-/// What the blocks a few further on need: their slabs' records lie anywhere.
+/// Fetches what the blocks a few further on need: their slabs' records lie anywhere.
 void prefetch_slabs(void* const* blocks, void* const* end) noexcept {
-  constexpr std::ptrdiff_t soon = 3;
-  constexpr std::ptrdiff_t later = 6;
+  constexpr std::ptrdiff_t soon = 8;
+  constexpr std::ptrdiff_t later = 16;
   if (end - blocks <= soon) return;
   const run_index run = space.run_of_page[space.page_of(blocks[soon])];
   __builtin_prefetch(&space.runs[run], 1);
@@ -442,9 +442,9 @@ void prefetch_slabs(void* const* blocks, void* const* end) noexcept {
 }
 
 /// What follows when `added` slots of a slab have become free.
-[[gnu::always_inline]] inline void note_added(heap_body& heap, page_run& slab,
+[[gnu::always_inline]] inline void note_added(heap_body& heap, run_index run,
                                               unsigned added) noexcept ACRE_REQUIRES(heap.lock) {
-  const auto run = static_cast<run_index>(&slab - space.runs);
+  const page_run& slab = space.runs[run];
   class_slabs& slabs = heap.slabs[slab.size_class];
   slabs.free_slots += added;
   // A full slab is used again only once a 16th is free, or refills would be a block long.
@@ -452,35 +452,58 @@ void prefetch_slabs(void* const* blocks, void* const* end) noexcept {
   if (slab.free_count == slab.block_count) slab_is_empty(heap, run);
 }
 
-/// Puts one block back, as most large ones come. False, with nothing done, when it needs a closer
-/// look.
-bool give_one(heap_body& heap, const void* block) noexcept ACRE_REQUIRES(heap.lock) {
-  page_run* const slab = slab_of(heap, reinterpret_cast<std::uintptr_t>(block) - space.base);
-  if (slab == nullptr || may_hold_wide(*slab)) return false;
-  const class_shape& shape = class_shapes[slab->size_class];
-  const auto start = reinterpret_cast<std::uintptr_t>(space.address_of(slab->page));
-  const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(block) - start;
+/// Puts the first of the blocks back if it lies apart from the next one, as most do that a program
+/// frees at random. Returns its bytes; 0, with nothing done, when it needs a closer look.
+[[gnu::always_inline]] inline std::size_t give_first(heap_body& heap, void* const* blocks,
+                                                     void* const* end) noexcept
+    ACRE_REQUIRES(heap.lock) {
+  const auto address = reinterpret_cast<std::uintptr_t>(*blocks);
+  const std::size_t page = (address - space.base) >> page_shift;
+  const auto in_bins = reinterpret_cast<std::uintptr_t>(space.owner[page]) -
+                       reinterpret_cast<std::uintptr_t>(heap.bins);
+  if (in_bins >= sizeof heap.bins) [[unlikely]]
+    return 0;
+  const class_shape& shape = class_shapes[in_bins / sizeof(bin)];
+  const std::uintptr_t bytes = shape.bytes;
+  if (end - blocks > 1) {
+    const std::uintptr_t step = reinterpret_cast<std::uintptr_t>(blocks[1]) - address;
+    if (step == bytes || step == 0 - bytes) return 0;
+  }
+  const run_index run = space.run_of_page[page];
+  page_run& slab = space.runs[run];
+  const std::uintptr_t offset =
+      address - reinterpret_cast<std::uintptr_t>(space.address_of(slab.page));
   const std::uintptr_t index = (offset * shape.reciprocal) >> 32U;
-  if (index * shape.bytes != offset || index >= slab->block_count) return false;
+  if (index * bytes != offset || index >= slab.block_count) [[unlikely]]
+    return 0;
+  const bool wide = may_hold_wide(slab);
+  if (wide && is_further_slot(slab, index)) return 0;
+  std::uint64_t& bits = slab.free_bits[index / 64];
   const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-  if ((slab->free_bits[index / 64] & bit) != 0) return false;
-  slab->free_bits[index / 64] |= bit;
-  ++slab->free_count;
-  note_added(heap, *slab, 1);
-  note_used(heap, -std::int64_t{shape.bytes});
-  note_given(heap, shape.bytes);
-  return true;
+  if ((bits & bit) != 0) [[unlikely]]
+    return 0;
+  bits |= bit;
+  const unsigned slots = 1 + (wide ? part_block(slab, index) : 0);
+  slab.free_count = static_cast<std::uint16_t>(slab.free_count + slots);
+  note_added(heap, run, slots);
+  return slots * bytes;
 }
 
 }  // namespace
 
 void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noexcept {
-  if (count == 1 && give_one(heap, *blocks)) return;
   void* const* const end = blocks + count;
   std::int64_t given_bytes = 0;
   bool scattered = true;
   while (blocks != end) {
-    if (scattered) prefetch_slabs(blocks, end);
+    if (scattered) {
+      prefetch_slabs(blocks, end);
+      if (const std::size_t bytes = give_first(heap, blocks, end); bytes != 0) {
+        given_bytes += static_cast<std::int64_t>(bytes);
+        ++blocks;
+        continue;
+      }
+    }
     void* const* const first = blocks;
     page_run* const slab = slab_of(heap, reinterpret_cast<std::uintptr_t>(*blocks) - space.base);
     if (slab == nullptr) [[unlikely]] {
@@ -494,7 +517,7 @@ void give_to_slabs(heap_body& heap, void* const* blocks, std::size_t count) noex
     const unsigned after = slab->free_count;
     given_bytes += static_cast<std::int64_t>(std::size_t{after - before} *
                                              class_shapes[slab->size_class].bytes);
-    note_added(heap, *slab, after - before);
+    note_added(heap, static_cast<run_index>(slab - space.runs), after - before);
   }
   note_used(heap, -given_bytes);
   note_given(heap, static_cast<std::size_t>(given_bytes));

@@ -19,12 +19,6 @@ constinit std::atomic<std::size_t> usable_entries{0};
 
 constexpr std::size_t step_bytes = 65536;
 
-[[nodiscard]] std::atomic_ref<std::uint64_t> word_of(const page_run& slab,
-                                                     std::size_t word) noexcept {
-  further_slots* const table = further_table.load(std::memory_order_acquire);
-  return std::atomic_ref(table[&slab - space.runs].words[word]);
-}
-
 /// Several heaps may come here at once, each under its own lock, and a fork may copy any moment of
 /// it: so there is no lock here. Who loses the race gives its reservation back.
 [[nodiscard]] further_slots* table() noexcept {
@@ -85,39 +79,18 @@ std::size_t take_wide(page_run& slab, unsigned slots, void** to, std::size_t cou
     }
     if (further == 0) continue;
     slab.free_bits[word] = bits;
-    const std::atomic_ref<std::uint64_t> noted = word_of(slab, word);
+    const std::atomic_ref<std::uint64_t> noted = further_word(slab, word * 64);
     noted.store(noted.load(std::memory_order_relaxed) | further, std::memory_order_relaxed);
   }
   slab.free_count = static_cast<std::uint16_t>(slab.free_count - (count - left) * slots);
   return count - left;
 }
 
-bool is_further_slot(const page_run& slab, std::size_t index) noexcept {
-  return (word_of(slab, index / 64).load(std::memory_order_relaxed) >> (index % 64) & 1U) != 0;
-}
-
-std::size_t slots_of_block(const page_run& slab, std::size_t index) noexcept {
-  if (index % 64 == 63) return 1;
-  const std::uint64_t after =
-      word_of(slab, index / 64).load(std::memory_order_relaxed) >> (index % 64 + 1);
-  return 1 + static_cast<std::size_t>(std::countr_one(after));
-}
-
-unsigned part_block(page_run& slab, std::size_t index) noexcept {
-  const std::size_t further = slots_of_block(slab, index) - 1;
-  if (further == 0) return 0;
-  const std::uint64_t bits = ((std::uint64_t{1} << further) - 1) << (index % 64 + 1);
-  const std::atomic_ref<std::uint64_t> noted = word_of(slab, index / 64);
-  noted.store(noted.load(std::memory_order_relaxed) & ~bits, std::memory_order_relaxed);
-  slab.free_bits[index / 64] |= bits;
-  return static_cast<unsigned>(further);
-}
-
 std::size_t count_further_slots(const page_run& slab) noexcept {
   std::size_t count = 0;
   for (std::size_t word = 0; word < 4; ++word)
     count += static_cast<std::size_t>(
-        std::popcount(word_of(slab, word).load(std::memory_order_relaxed)));
+        std::popcount(further_word(slab, word * 64).load(std::memory_order_relaxed)));
   return count;
 }
 

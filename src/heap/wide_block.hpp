@@ -1,8 +1,10 @@
 #pragma once
 
+#include "heap/address_space.hpp"
 #include "heap/page_run.hpp"
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -44,15 +46,37 @@ inline void prefetch_further(run_index run) noexcept {
 /// many. None crosses a word of the bitmap. Requires: prepare_wide, 2 <= slots <= 32.
 std::size_t take_wide(page_run& slab, unsigned slots, void** to, std::size_t count) noexcept;
 
+/// The word of the table that says it of slot `index`. Requires: may_hold_wide.
+[[nodiscard]] inline std::atomic_ref<std::uint64_t> further_word(const page_run& slab,
+                                                                 std::size_t index) noexcept {
+  further_slots* const table = further_table.load(std::memory_order_acquire);
+  return std::atomic_ref(table[&slab - space.runs].words[index / 64]);
+}
+
 /// Whether slot `index` belongs to a block that begins before it. Requires: may_hold_wide.
-[[nodiscard]] bool is_further_slot(const page_run& slab, std::size_t index) noexcept;
+[[nodiscard]] inline bool is_further_slot(const page_run& slab, std::size_t index) noexcept {
+  const std::uint64_t word = further_word(slab, index).load(std::memory_order_relaxed);
+  return (word >> (index % 64) & 1U) != 0;
+}
 
 /// Slots of the block that begins at slot `index`. Requires: may_hold_wide.
-[[nodiscard]] std::size_t slots_of_block(const page_run& slab, std::size_t index) noexcept;
+[[nodiscard]] inline std::size_t slots_of_block(const page_run& slab, std::size_t index) noexcept {
+  const std::uint64_t word = further_word(slab, index).load(std::memory_order_relaxed);
+  // Shifted twice, since the slot may be the word's last.
+  return 1 + static_cast<std::size_t>(std::countr_one(word >> (index % 64) >> 1U));
+}
 
 /// Frees the further slots of the block that begins at slot `index`; returns how many there were.
 /// Requires: may_hold_wide.
-unsigned part_block(page_run& slab, std::size_t index) noexcept;
+[[nodiscard]] inline unsigned part_block(page_run& slab, std::size_t index) noexcept {
+  const std::size_t further = slots_of_block(slab, index) - 1;
+  if (further == 0) return 0;
+  const std::uint64_t bits = ((std::uint64_t{1} << further) - 1) << (index % 64 + 1);
+  const std::atomic_ref<std::uint64_t> word = further_word(slab, index);
+  word.store(word.load(std::memory_order_relaxed) & ~bits, std::memory_order_relaxed);
+  slab.free_bits[index / 64] |= bits;
+  return static_cast<unsigned>(further);
+}
 
 /// Further slots in a slab. Requires: may_hold_wide.
 [[nodiscard]] std::size_t count_further_slots(const page_run& slab) noexcept;
