@@ -19,6 +19,7 @@ inline void set_first_slab(class_slabs& slabs, run_index run) noexcept {
   return std::atomic_ref(slabs.partial).load(std::memory_order_relaxed) != 0;
 }
 
+/// Makes a slab the first of the list.
 inline void list_slab(class_slabs& slabs, run_index run) noexcept {
   page_run& slab = space.runs[run];
   slab.previous = 0;
@@ -44,17 +45,23 @@ inline void unlist_slab(class_slabs& slabs, run_index run) noexcept {
   slab.listed = false;
 }
 
+/// The same, behind the last.
+inline void append_slab(class_slabs& slabs, run_index run) noexcept {
+  if (slabs.partial == 0) return list_slab(slabs, run);
+  page_run& slab = space.runs[run];
+  slab.next = 0;
+  slab.previous = slabs.partial_last;
+  space.runs[slab.previous].next = run;
+  slabs.partial_last = run;
+  slab.listed = true;
+}
+
 /// Moves the first listed slab behind the last.
 inline void rotate_slabs(class_slabs& slabs) noexcept {
   const run_index run = slabs.partial;
   if (run == slabs.partial_last) return;
   unlist_slab(slabs, run);
-  page_run& slab = space.runs[run];
-  slab.next = 0;
-  slab.previous = slabs.partial_last;
-  space.runs[slabs.partial_last].next = run;
-  slabs.partial_last = run;
-  slab.listed = true;
+  append_slab(slabs, run);
 }
 
 }  // namespace acre::heaps

@@ -441,6 +441,16 @@ void prefetch_slabs(void* const* blocks, void* const* end) noexcept {
   if (end - blocks > later) __builtin_prefetch(&space.run_of_page[space.page_of(blocks[later])]);
 }
 
+/// Lists a slab that was full. Where slabs become empty this one soon will, if it is let alone, so
+/// those that began earlier are used first.
+void relist_slab(const heap_body& heap, class_slabs& slabs, run_index run) noexcept
+    ACRE_REQUIRES(heap.lock) {
+  if (empties_slabs(heap))
+    append_slab(slabs, run);
+  else
+    list_slab(slabs, run);
+}
+
 /// What follows when `added` slots of a slab have become free.
 [[gnu::always_inline]] inline void note_added(heap_body& heap, run_index run,
                                               unsigned added) noexcept ACRE_REQUIRES(heap.lock) {
@@ -448,7 +458,7 @@ void prefetch_slabs(void* const* blocks, void* const* end) noexcept {
   class_slabs& slabs = heap.slabs[slab.size_class];
   slabs.free_slots += added;
   // A full slab is used again only once a 16th is free, or refills would be a block long.
-  if (!slab.listed && slab.free_count * 16 >= slab.block_count) list_slab(slabs, run);
+  if (!slab.listed && slab.free_count * 16 >= slab.block_count) relist_slab(heap, slabs, run);
   if (slab.free_count == slab.block_count) slab_is_empty(heap, run);
 }
 
