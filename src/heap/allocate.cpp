@@ -222,14 +222,16 @@ void* allocate_pages(std::size_t size_bytes) noexcept {
 }  // namespace
 
 void make_room(heap_body& heap, bin& b, filled_with blocks) noexcept {
-  // Half of a deep stack would soon be fetched again where it overflows by a few of other heaps.
-  const std::size_t most = blocks == filled_with::own ? SIZE_MAX : 256;
   ++heap.visits;
   press(heap, b);
   sweep(heap, b);
   if (cached(b) < capacity(b)) return;
   if (grow_if_swinging(heap, b, blocks)) return;
-  flush_oldest(heap, b, std::min((capacity(b) + 1) / 2, most));
+  // Where blocks of other heaps come in, what overflows is little, and the rest soon needed again.
+  constexpr std::size_t most = 256;
+  const std::size_t count =
+      blocks == filled_with::own ? (capacity(b) + 1) / 2 : std::min(capacity(b) / 4 + 1, most);
+  flush_oldest(heap, b, count);
 }
 
 void* allocate_locked(heap_body& heap, unsigned size_class, std::size_t size_bytes) noexcept {

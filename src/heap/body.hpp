@@ -36,7 +36,7 @@ struct alignas(128) bin {
   std::uint8_t pressure;     ///< refills and flushes since the bin was set up or found idle
   std::uint8_t low;          ///< a stack of at most so many is refilled when its grant ends
   bool busy;                 ///< pressure has shown that more blocks are worth caching
-  bool keeps;                ///< blocks of other heaps, until the next refill; see foreign.hpp
+  std::uint8_t keeps;        ///< blocks of other heaps, until so many overflows; see foreign.hpp
   std::uint32_t foreign;     ///< such blocks freed by the thread since `looked_at`
   std::uint64_t seen_bytes;  ///< sum of the sizes asked for on the slow path
   std::uint32_t stamp;       ///< how much the bin had been used when the sweep last came by

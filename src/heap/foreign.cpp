@@ -13,6 +13,10 @@ namespace acre::heaps {
 
 namespace {
 
+/// Overflows of a stack between two refills that are taken for chance. A thread that frees more
+/// than it allocates comes to more, and had better send home at once what it will not need.
+constexpr std::uint8_t overflows_most = 8;
+
 /// Sends foreign blocks home, all but those among the newest `stay` of the stack. Requires: the
 /// caller is the owner and holds no lock.
 void send_foreign_of(heap_body& heap, bin& b, std::size_t stay) noexcept {
@@ -52,16 +56,17 @@ std::size_t foreign_deep_room(const heap_body& heap) noexcept {
 bool judge_foreign(heap_body& heap, bin& b) noexcept {
   constexpr std::size_t line_bytes = 64;
   const std::size_t block_bytes = class_shapes[class_of_bin(heap, b)].bytes;
-  // What is freed is what was allocated, in the long run: at least three quarters of it foreign.
+  // What is freed is what was allocated, in the long run.
   const std::size_t taken = allocations(b) - b.looked_at;
   const bool mostly_foreign = b.foreign != 0 && taken * 3 <= std::size_t{b.foreign} * 4;
   if (block_bytes % line_bytes == 0) {
-    b.keeps = true;
+    b.keeps = overflows_most;
     return mostly_foreign;
   }
   if (b.foreign == 0) return false;
   constexpr std::size_t chance = 3;  // Of a few blocks fewer may be foreign, by chance.
-  b.keeps = taken * 3 <= (std::size_t{b.foreign} + chance) * 4;
+  const bool often = taken * 3 <= (std::size_t{b.foreign} + chance) * 8;
+  b.keeps = often ? overflows_most : 0;
   b.looked_at += static_cast<std::uint32_t>(taken);
   b.foreign = 0;
   return mostly_foreign;
@@ -69,8 +74,8 @@ bool judge_foreign(heap_body& heap, bin& b) noexcept {
 
 void keep_in_full(heap_body& from, bin& keeper, bin& owner, void* block) noexcept {
   const std::size_t needed = recent_allocations(keeper);
-  if (needed < cached(keeper) - cached(keeper) / 4) {
-    keeper.keeps = false;
+  if (needed < cached(keeper) / 4 || --keeper.keeps == 0) {
+    keeper.keeps = 0;
     send_foreign_of(from, keeper, needed);
   } else if (from.lock.acquire_unless(fork_pending)) {
     make_room(from, keeper, filled_with::foreign);

@@ -12,9 +12,10 @@
 ///
 /// Not kept are: blocks of heap objects, which die with their heap; blocks that the thread would
 /// only pile up, since it allocates none of that size; and blocks that share a cache line with
-/// their neighbours, if the thread frees more of its own than of others, since after some time
-/// every neighbour would be another thread's. (If nearly all that it frees is foreign, its own
-/// blocks come back to it from other threads' caches just the same.)
+/// their neighbours, if most of what the thread frees is its own (more than 5/8), since after some
+/// time every neighbour would be another thread's. (Otherwise its own blocks come back to it from
+/// other threads' caches just the same; two threads that free each other's blocks, and keep them,
+/// come to half.)
 ///
 /// A thread that takes and frees more at a time than a stack holds gets a deep one.
 namespace acre::heaps {
@@ -41,7 +42,7 @@ bool judge_foreign(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
   bin* const keeper = keeper_of(from, owner);
   if (keeper == nullptr) return nullptr;
   ++keeper->foreign;
-  return keeper->keeps ? keeper : nullptr;
+  return keeper->keeps != 0 ? keeper : nullptr;
 }
 
 /// What deep stacks may hold for the sake of foreign blocks: 5/8 of the heap's pages and as much
@@ -49,8 +50,9 @@ bool judge_foreign(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
 /// keeps slabs of all the others.
 [[nodiscard]] std::size_t foreign_deep_room(const heap_body& heap) noexcept;
 
-/// `keep_foreign` for a full stack: makes room if the thread allocates such blocks about as often
-/// as it frees them. Otherwise sends home what the stack holds of other heaps, and keeps no more.
+/// `keep_foreign` for a full stack: makes room. If the thread allocates few such blocks, or the
+/// stack was full many times since its last refill, sends home what it will not need of other
+/// heaps' instead, and keeps no more until the next refill.
 void keep_in_full(heap_body& from, bin& keeper, bin& owner, void* block) noexcept;
 
 /// Keeps a block of another heap in a bin that is willing. Requires: it is no heap object's.

@@ -129,6 +129,50 @@ TEST(foreign, blocks_of_any_size_stay_with_a_thread_that_frees_hardly_any_of_its
   free_blocks(blocks);
 }
 
+TEST(foreign, blocks_of_any_size_stay_with_a_thread_that_frees_as_many_of_its_own) {
+  constexpr std::size_t count = 250;
+  constexpr std::size_t size_bytes = 48;
+  constexpr int rounds = 10;
+  std::vector<void*> foreign = make_blocks(count * rounds, size_bytes);
+  in_thread([&] {
+    std::size_t kept = 0;
+    std::vector<void*> held;
+    for (int round = 0; round < rounds; ++round) {
+      std::size_t own = 0;
+      for (void* block : make_blocks(2 * count, size_bytes)) {
+        const bool is_own = body_of(space.owner[space.page_of(block)]) == acre::heaps::own_heap();
+        kept += !is_own && round >= rounds / 2 ? 1 : 0;
+        if (is_own && own++ < count)
+          acre_free(block);
+        else
+          held.push_back(block);
+      }
+      for (std::size_t i = 0; i < count; ++i, foreign.pop_back())
+        acre_free(foreign.back());
+    }
+    EXPECT_GT(kept, count);
+    free_blocks(held);
+  });
+}
+
+TEST(foreign, blocks_go_home_from_a_thread_that_allocates_half_as_many) {
+  const std::vector<void*> foreign = make_blocks(20'000, 64);
+  in_thread([&] {
+    bool has_kept = false;
+    std::size_t refused = 0;
+    std::vector<void*> own;
+    for (std::size_t i = 0; i < foreign.size(); ++i) {
+      acre_free(foreign[i]);
+      if (i % 2 == 0) own.push_back(acre_malloc(64));
+      has_kept = has_kept || own_bin(64).keeps != 0;
+      refused += has_kept && own_bin(64).keeps == 0 ? 1 : 0;
+    }
+    EXPECT_TRUE(has_kept);
+    EXPECT_GT(refused, foreign.size() / 20);
+    free_blocks(own);
+  });
+}
+
 TEST(foreign, blocks_do_not_pile_up_where_none_are_allocated) {
   constexpr std::size_t count = 100'000;
   const std::vector<void*> blocks = make_blocks(count, 256);
