@@ -462,8 +462,8 @@ void relist_slab(const heap_body& heap, class_slabs& slabs, run_index run) noexc
   if (slab.free_count == slab.block_count) slab_is_empty(heap, run);
 }
 
-/// Puts the first of the blocks back if it lies apart from the next one, as most do that a program
-/// frees at random. Returns its bytes; 0, with nothing done, when it needs a closer look.
+/// Puts the first of the blocks back if the next one lies in another slab, as with most that a
+/// program frees at random. Returns its bytes; 0, with nothing done, when it needs a closer look.
 [[gnu::always_inline]] inline std::size_t give_first(heap_body& heap, void* const* blocks,
                                                      void* const* end) noexcept
     ACRE_REQUIRES(heap.lock) {
@@ -475,14 +475,13 @@ void relist_slab(const heap_body& heap, class_slabs& slabs, run_index run) noexc
     return 0;
   const class_shape& shape = class_shapes[in_bins / sizeof(bin)];
   const std::uintptr_t bytes = shape.bytes;
-  if (end - blocks > 1) {
-    const std::uintptr_t step = reinterpret_cast<std::uintptr_t>(blocks[1]) - address;
-    if (step == bytes || step == 0 - bytes) return 0;
-  }
   const run_index run = space.run_of_page[page];
   page_run& slab = space.runs[run];
-  const std::uintptr_t offset =
-      address - reinterpret_cast<std::uintptr_t>(space.address_of(slab.page));
+  const auto start = reinterpret_cast<std::uintptr_t>(space.address_of(slab.page));
+  if (end - blocks > 1 &&
+      reinterpret_cast<std::uintptr_t>(blocks[1]) - start < std::size_t{slab.pages} << page_shift)
+    return 0;
+  const std::uintptr_t offset = address - start;
   const std::uintptr_t index = (offset * shape.reciprocal) >> 32U;
   if (index * bytes != offset || index >= slab.block_count) [[unlikely]]
     return 0;
