@@ -76,7 +76,7 @@ void keep_in_full(heap_body& from, bin& keeper, bin& owner, void* block) noexcep
   const std::size_t needed = recent_allocations(keeper);
   if (needed < cached(keeper) / 4 || --keeper.keeps == 0) {
     keeper.keeps = 0;
-    // At least half: room for the thread's own blocks.
+    // At most half stays, so that there is room for the thread's own blocks.
     send_foreign_of(from, keeper, std::min(needed, cached(keeper) / 2));
   } else if (from.lock.acquire_unless(fork_pending)) {
     make_room(from, keeper, filled_with::foreign);
