@@ -393,25 +393,19 @@ void release_full(bin* b, void* block) noexcept {
 
 void release_other(bin* owner, void* block) noexcept {
   bin* const own = current_bins();
-  // A page without an owner must not be taken for that of a batch without a class.
-  if (own == no_bins || owner == nullptr) [[unlikely]]
+  // The marker of large blocks lies outside the bins, and so does null, of a page without an owner.
+  if (own == no_bins || bin_offset(owner) >= sizeof(heap_body::bins)) [[unlikely]]
     return release_rare(block);
   heap_body& from = *body_of(own);
   remote_batch& batch = batch_for(from, *owner);
   // Every way on from here is a jump, so that the usual ones save no registers. A batch's target is
   // known to be no heap object.
-  if (batch.target == body_of(owner)) {
-    if (bin* const keeper = willing_keeper_of(from, *owner); keeper != nullptr)
-      return keep_foreign(from, *keeper, *owner, block);
-    if (batch.only == owner) return join_batch(batch, block);
-  }
-  // The marker of large blocks lies outside the bins, and so do all other addresses.
-  heap_body* const target = body_of(owner);
-  const auto offset =
-      reinterpret_cast<std::uintptr_t>(owner) - reinterpret_cast<std::uintptr_t>(target->bins);
-  if (offset < sizeof target->bins) [[likely]]
-    return free_remote(from, *owner, block);
-  release_rare(block);
+  if (batch.target != body_of(owner)) return free_remote(from, *owner, block);
+  if (bin* const keeper = willing_keeper_of(from, *owner); keeper != nullptr)
+    return keep_foreign(from, *keeper, *owner, block);
+  add_to_batch(batch, *owner, block);
+  if (is_full(batch)) [[unlikely]]
+    send_batch(batch);
 }
 
 void release_rare(void* block) noexcept {

@@ -63,14 +63,12 @@ struct heap_body;
 /// Blocks on their way to another heap.
 struct remote_batch {
   heap_body* target;
-  const bin* only;  ///< the class of all blocks; null when they are of several
   std::uint32_t count;
-  std::uint32_t limit;  ///< while `only` is set: the batch is sent when it holds so many
-  void* blocks[61];
+  std::uint32_t filled;  ///< sum of the blocks' `batch_part`; sent when it is `remote_batch_full`
+  void* blocks[remote_batch_most];
 };
 static_assert(sizeof(remote_batch) == 512);
 
-inline constexpr std::size_t remote_batch_most = std::size(remote_batch{}.blocks);
 inline constexpr unsigned remote_batch_count = 8;
 inline constexpr std::size_t body_bytes = 131072;
 
@@ -177,6 +175,11 @@ inline void return_pages(heap_body& heap, std::size_t count) noexcept {
 
 [[nodiscard]] inline heap_body* body_of(const bin* b) noexcept {
   return reinterpret_cast<heap_body*>(reinterpret_cast<std::uintptr_t>(b) & ~(body_bytes - 1));
+}
+
+/// Where a bin lies in its heap's bins, in bytes; more than these take for any other address.
+[[nodiscard]] inline std::size_t bin_offset(const bin* b) noexcept {
+  return reinterpret_cast<std::uintptr_t>(b) % body_bytes - offsetof(heap_body, bins);
 }
 
 [[nodiscard]] inline bool is_large_marker(const bin* b) noexcept {

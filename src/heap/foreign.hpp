@@ -26,8 +26,7 @@ inline constexpr std::size_t kept_bytes_max = 1024;
 [[nodiscard]] inline bin* keeper_of(heap_body& from, const bin& owner) noexcept {
   constexpr std::size_t last = kept_bytes_max / 16;
   static_assert(class_bytes(last) == kept_bytes_max);
-  const std::size_t offset =
-      reinterpret_cast<std::uintptr_t>(&owner) % body_bytes - offsetof(heap_body, bins);
+  const std::size_t offset = bin_offset(&owner);
   return offset > last * sizeof(bin)
              ? nullptr
              : reinterpret_cast<bin*>(reinterpret_cast<std::byte*>(from.bins) + offset);

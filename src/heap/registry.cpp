@@ -418,8 +418,8 @@ void unlock_heaps_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS 
     }
     for (remote_batch& batch : heap->batches) {
       batch.count = 0;
+      batch.filled = 0;
       batch.target = nullptr;
-      batch.only = nullptr;
     }
     heap->deep_bytes = 0;
     heap->idle = true;

@@ -4,6 +4,8 @@
 #include "heap/fork.hpp"
 #include "heap/slabs.hpp"
 
+#include <utility>
+
 namespace acre::heaps {
 
 namespace {
@@ -20,36 +22,25 @@ void give_blocks(heap_body& owner, void* const* blocks, std::size_t count) noexc
   owner.lock.release();
 }
 
-unsigned remote_most(const bin& owner) noexcept {
-  return class_shapes[class_of_bin(*body_of(&owner), owner)].remote_most;
+/// Empties the batch; returns how many blocks it held.
+std::size_t take_all(remote_batch& batch) noexcept {
+  batch.filled = 0;
+  return std::exchange(batch.count, 0);
 }
 
 }  // namespace
 
 void send_batch(remote_batch& batch) noexcept {
   // Emptied first: a report from inside may run the program's abort handler.
-  const std::size_t count = batch.count;
-  batch.count = 0;
+  const std::size_t count = take_all(batch);
   give_blocks(*batch.target, batch.blocks, count);
 }
 
 namespace {
 
-void put_into(remote_batch& batch, const bin& owner, void* block) noexcept {
-  if (batch.count == 0) {
-    batch.target = body_of(&owner);
-    batch.only = &owner;
-    batch.limit = remote_most(owner);
-  } else if (batch.only != &owner) {
-    batch.only = nullptr;
-  }
-  batch.blocks[batch.count++] = block;
-}
-
 bool try_send_batch(remote_batch& batch) noexcept {
   if (!batch.target->lock.try_acquire()) return false;
-  const std::size_t count = batch.count;
-  batch.count = 0;
+  const std::size_t count = take_all(batch);
   give_to_slabs(*batch.target, batch.blocks, count);
   batch.target->lock.release();
   return true;
@@ -58,18 +49,24 @@ bool try_send_batch(remote_batch& batch) noexcept {
 }  // namespace
 
 void send_home(heap_body& from, bin& owner, void* block) noexcept {
+  heap_body& target = *body_of(&owner);
   remote_batch& batch = batch_for(from, owner);
-  if (batch.count > 0 && batch.target != body_of(&owner)) send_batch(batch);
-  put_into(batch, owner, block);
-  if (batch.count >= remote_most(owner)) send_batch(batch);
+  if (batch.target != &target) {
+    if (batch.count > 0) send_batch(batch);
+    batch.target = &target;
+  }
+  add_to_batch(batch, owner, block);
+  if (is_full(batch)) send_batch(batch);
 }
 
 bool try_send_home(heap_body& from, bin& owner, void* block) noexcept {
+  heap_body* const target = body_of(&owner);
   remote_batch& batch = batch_for(from, owner);
-  const bool is_full =
-      batch.count > 0 && (batch.target != body_of(&owner) || batch.count + 1 >= remote_most(owner));
-  if (is_full && !try_send_batch(batch)) return false;
-  put_into(batch, owner, block);
+  const bool fits =
+      batch.target == target && batch.filled + part_of_batch(owner) < remote_batch_full;
+  if (!fits && batch.count > 0 && !try_send_batch(batch)) return false;
+  batch.target = target;
+  add_to_batch(batch, owner, block);
   return true;
 }
 
@@ -78,16 +75,13 @@ void free_remote(heap_body& from, bin& owner, void* block) noexcept {
   // all the time.
   heap_body* const target = body_of(&owner);
   remote_batch& batch = batch_for(from, owner);
-  if (batch.target != target) {
-    // A heap object can be destroyed, so nothing of it may wait.
-    if (target->kind == body_kind::object) return free_direct(owner, block);
-    if (batch.count > 0) send_batch(batch);
-    batch.target = target;
-    batch.only = nullptr;
-    from.keeps_foreign = true;
-    if (bin* const keeper = willing_keeper_of(from, owner); keeper != nullptr)
-      return keep_foreign(from, *keeper, owner, block);
-  }
+  // A heap object can be destroyed, so nothing of it may wait.
+  if (target->kind == body_kind::object) return free_direct(owner, block);
+  if (batch.count > 0) send_batch(batch);
+  batch.target = target;
+  from.keeps_foreign = true;
+  if (bin* const keeper = willing_keeper_of(from, owner); keeper != nullptr)
+    return keep_foreign(from, *keeper, owner, block);
   send_home(from, owner, block);
 }
 

@@ -16,13 +16,20 @@ namespace acre::heaps {
 
 void send_batch(remote_batch& batch) noexcept;
 
-/// The most frequent case. Requires: all blocks of the batch are of this one's class.
-inline void join_batch(remote_batch& batch, void* block) noexcept {
-  const std::uint32_t count = batch.count;
-  batch.blocks[count] = block;
-  batch.count = count + 1;
-  if (count + 1 >= batch.limit) [[unlikely]]
-    send_batch(batch);
+/// Of `remote_batch_full`: what a block of the bin fills.
+[[nodiscard]] inline std::uint32_t part_of_batch(const bin& owner) noexcept {
+  return class_shapes[bin_offset(&owner) / sizeof(bin)].batch_part;
+}
+
+/// A full batch must be sent before anything else is put into it.
+[[nodiscard]] inline bool is_full(const remote_batch& batch) noexcept {
+  return batch.filled >= remote_batch_full;
+}
+
+/// Requires: the batch's target is the owner's heap.
+inline void add_to_batch(remote_batch& batch, const bin& owner, void* block) noexcept {
+  batch.blocks[batch.count++] = block;
+  batch.filled += part_of_batch(owner);
 }
 
 /// Puts a block into the batch for its owner, which is no heap object.
@@ -31,7 +38,7 @@ void send_home(heap_body& from, bin& owner, void* block) noexcept;
 /// The same without waiting for another heap's lock; false when it would have to.
 [[nodiscard]] bool try_send_home(heap_body& from, bin& owner, void* block) noexcept;
 
-/// Frees a block of another heap. `from` is the calling thread's own heap.
+/// Frees a block of a heap that no batch is for. `from` is the calling thread's own heap.
 void free_remote(heap_body& from, bin& owner, void* block) noexcept;
 
 /// Frees a block at once, under its owner's lock; for callers without a heap.

@@ -59,6 +59,10 @@ inline constexpr unsigned class_count = small_class_count + 6 * 8;
 
 inline constexpr unsigned slab_blocks_max = 256;
 
+/// Blocks that wait on their way to another heap: so many, or as many bytes of them.
+inline constexpr std::uint32_t remote_batch_most = 62;
+inline constexpr std::uint32_t remote_batch_full = 8192;
+
 struct slab_shape {
   std::uint16_t pages = 0;
   std::uint16_t blocks = 0;
@@ -75,7 +79,7 @@ struct class_shape {
   slab_shape long_slab;   ///< of one that holds a megabyte in a heap whose slabs become empty
   std::uint8_t cache_first = 0;  ///< blocks a cache holds at first
   std::uint16_t cache_most = 0;  ///< blocks it holds once the class has proved busy
-  std::uint8_t remote_most = 0;  ///< blocks that wait at most on their way to another heap
+  std::uint16_t batch_part = 0;  ///< of `remote_batch_full`: what a block fills of a batch
 };
 
 namespace detail {
@@ -122,7 +126,8 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   // 32 KiB of the smallest blocks, 16 KiB of the others: what an idle thread may hold a class.
   shape.cache_most = static_cast<std::uint16_t>(
       std::clamp<std::size_t>((bytes <= 256 ? 32768 : 16384) / bytes, shape.cache_first, 256));
-  shape.remote_most = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 1, 61));
+  shape.batch_part = static_cast<std::uint16_t>(std::clamp<std::size_t>(
+      bytes, base::divide_up(remote_batch_full, remote_batch_most), remote_batch_full));
   return shape;
 }
 

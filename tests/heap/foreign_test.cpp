@@ -186,6 +186,36 @@ TEST(foreign, blocks_do_not_pile_up_where_none_are_allocated) {
   });
 }
 
+/// Blocks that the calling thread holds back for other heaps.
+std::size_t waiting_blocks() {
+  std::size_t count = 0;
+  for (const auto& batch : acre::heaps::own_heap()->batches)
+    count += batch.count;
+  return count;
+}
+
+TEST(foreign, blocks_of_several_classes_go_home_together) {
+  const std::vector<void*> longer = make_blocks(4, 4096);
+  const std::vector<void*> shorter = make_blocks(4, 2048);
+  const std::vector<void*> least = make_blocks(2 * acre::heaps::remote_batch_most, 112);
+  in_thread([&] {
+    for (std::size_t i = 0; i < 2; ++i) {
+      acre_free(longer[2 * i]);
+      acre_free(shorter[2 * i]);
+      EXPECT_EQ(waiting_blocks(), 2U) << "these are 6 of the 8 KiB that may wait";
+      acre_free(shorter[2 * i + 1]);
+      EXPECT_EQ(waiting_blocks(), 0U);
+      acre_free(longer[2 * i + 1]);
+      send_all_batches(*acre::heaps::own_heap());
+    }
+    for (std::size_t i = 0; i < least.size(); ++i) {
+      ASSERT_EQ(waiting_blocks(), i % acre::heaps::remote_batch_most) << i;
+      acre_free(least[i]);
+    }
+    EXPECT_EQ(waiting_blocks(), 0U);
+  });
+}
+
 TEST(foreign, a_thread_that_passes_many_blocks_on_gets_a_deep_stack_and_gives_it_back) {
   constexpr std::size_t count = 3000;
   std::vector<void*> blocks = make_blocks(count, 64);
