@@ -217,6 +217,22 @@ run_index page_heap::take_free(run_state kind, const page_request& request) noex
   return trim_to(run, request, kind);
 }
 
+/// The longest dirty run of one of the lengths that will do: of the home or, if that has none, of
+/// another. Else 0.
+run_index page_heap::take_shorter(const page_request& request) noexcept {
+  const std::uint64_t lengths = request.shorter & ((std::uint64_t{1} << request.pages) - 1);
+  unsigned home = request.home;
+  std::uint64_t found = dirty_lists_[home].used[0] & lengths;
+  for (unsigned others = homes_used_; found == 0 && others != 0; others &= others - 1) {
+    home = static_cast<unsigned>(std::countr_zero(others));
+    found = dirty_lists_[home].used[0] & lengths;
+  }
+  if (found == 0) return 0;
+  const run_index run = dirty_lists_[home].head[base::log2_floor(found)];
+  unlink(run);
+  return run;
+}
+
 run_index page_heap::take_frontier(const page_request& request) noexcept {
   const std::size_t start = frontier_.load(std::memory_order_relaxed);
   const std::size_t first = aligned_page(start, request.alignment_pages);
@@ -253,10 +269,14 @@ bool page_heap::within_limit_reused(std::size_t new_live_pages) noexcept {
   return limit == 0 || live_ + new_live_pages <= limit;
 }
 
+/// Whether more would be resident than ever before if `growth` more pages were.
+bool page_heap::would_exceed_peak(std::size_t growth) noexcept {
+  return live_ + dirty_.load(std::memory_order_relaxed) + growth > resident_peak_;
+}
+
 /// Whether dirty pages go back to the kernel before `growth` pages become resident.
 bool page_heap::would_purge(std::size_t growth) noexcept {
-  const std::size_t dirty = dirty_.load(std::memory_order_relaxed);
-  return dirty > dirty_allowance() && live_ + dirty + growth > resident_peak_;
+  return dirty_.load(std::memory_order_relaxed) > dirty_allowance() && would_exceed_peak(growth);
 }
 
 /// Called before `clean_pages` become resident: the one place where growth is paid for.
@@ -300,6 +320,8 @@ page_grant page_heap::take(const page_request& request) noexcept {
     if (run == 0 && request.source == page_source::dirty_only) return {};
     if (run == 0 && request.pages >= mixed_pages_min && request.alignment_pages == 1)
       run = take_mixed(request);
+    if (run == 0 && request.shorter != 0 && would_exceed_peak(request.pages))
+      run = take_shorter(request);
     if (run != 0) return finish(run, request, false);
   }
   return take_clean(request);
@@ -370,29 +392,28 @@ std::size_t page_heap::dirty_pages_in_one(std::size_t least, std::size_t most,
   return base::log2_floor(lists.used[0] & ((std::uint64_t{1} << most) - 1));
 }
 
-std::size_t page_heap::allocate_several(run_index* runs, std::size_t pages, std::size_t count,
-                                        std::uint8_t home) noexcept {
-  page_request request{.pages = pages * count, .state = run_state::slab, .home = home};
+std::size_t page_heap::allocate_several(run_index* runs, const page_request& each,
+                                        std::size_t count) noexcept {
+  ACRE_ASSERT(count == 1 || each.shorter == 0);
   if (!lock_.acquire_unless(fork_pending)) {
-    request.pages = pages;
-    runs[0] = allocate_in_fork_lane(request).run;
+    runs[0] = allocate_in_fork_lane(each).run;
     return runs[0] != 0 ? 1 : 0;
   }
+  page_request request = each;
   // Fewer dirty pages are better than clean ones: those would let the program grow.
   if (count > 1) {
-    count = dirty_pages_in_one(pages, request.pages, home) / pages;
-    request.pages = pages * count;
+    count = dirty_pages_in_one(each.pages, each.pages * count, each.home) / each.pages;
+    request.pages = each.pages * count;
   }
   runs[0] = take(request).run;
   if (runs[0] == 0 && count > 1) {
     count = 1;
-    request.pages = pages;
-    runs[0] = take(request).run;
+    runs[0] = take(each).run;
   }
   if (runs[0] == 0) count = 0;
   for (std::size_t i = 1; i < count; ++i) {
-    runs[i] = split(runs[i - 1], pages);
-    set_state(space.runs[runs[i]], run_state::slab);
+    runs[i] = split(runs[i - 1], each.pages);
+    set_state(space.runs[runs[i]], each.state);
   }
   lock_.release();
   return count;

@@ -36,6 +36,9 @@ struct page_request {
   std::size_t alignment_pages = 1;  ///< a power of two
   run_state state = run_state::large;
   page_source source = page_source::any;
+  /// Bit n: a dirty run of n pages, fewer than `pages`, will do where clean ones would raise the
+  /// peak or have dirty ones purged.
+  std::uint32_t shorter = 0;
   std::size_t replaced_pages = 0;  ///< resident pages that will be given back at once (a move)
   std::uint8_t home = 0;           ///< below `home_count`
 };
@@ -72,11 +75,11 @@ class page_heap {
   /// Fails: run 0 when memory, the limit or address space runs out.
   [[nodiscard]] page_grant allocate(const page_request& request) noexcept ACRE_EXCLUDES(lock_);
 
-  /// Runs of `pages` pages each, up to `count`, for slabs; returns how many. One lock for all, and
-  /// pages that lie together, where `allocate` would search and cut for each.
-  /// Requires: pages * count < 64.
-  [[nodiscard]] std::size_t allocate_several(run_index* runs, std::size_t pages, std::size_t count,
-                                             std::uint8_t home) noexcept ACRE_EXCLUDES(lock_);
+  /// Runs as `each` asks for, up to `count`; returns how many. One lock for all, and pages that lie
+  /// together, where `allocate` would search and cut for each.
+  /// Requires: no alignment; each.pages * count < 64; each.shorter only for one.
+  [[nodiscard]] std::size_t allocate_several(run_index* runs, const page_request& each,
+                                             std::size_t count) noexcept ACRE_EXCLUDES(lock_);
 
   /// Gives a run back; its pages must have no owner in the address space any more.
   void release(run_index run) noexcept ACRE_EXCLUDES(lock_);
@@ -183,6 +186,7 @@ class page_heap {
   run_index best_fit(free_lists& lists, std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index best_dirty(std::size_t pages, unsigned home) noexcept ACRE_REQUIRES(lock_);
   run_index take_free(run_state kind, const page_request& request) noexcept ACRE_REQUIRES(lock_);
+  run_index take_shorter(const page_request& request) noexcept ACRE_REQUIRES(lock_);
   run_index take_mixed(const page_request& request) noexcept ACRE_REQUIRES(lock_);
   run_index take_mixed_of(const free_lists& lists, const page_request& request, int& looks) noexcept
       ACRE_REQUIRES(lock_);
@@ -197,6 +201,7 @@ class page_heap {
       ACRE_REQUIRES(lock_);
   page_grant finish(run_index run, const page_request& request, bool zero) noexcept
       ACRE_REQUIRES(lock_);
+  [[nodiscard]] bool would_exceed_peak(std::size_t growth) noexcept ACRE_REQUIRES(lock_);
   [[nodiscard]] bool would_purge(std::size_t growth) noexcept ACRE_REQUIRES(lock_);
   [[nodiscard]] bool make_room(std::size_t clean_pages, std::size_t replaced_pages) noexcept
       ACRE_REQUIRES(lock_);

@@ -77,10 +77,17 @@ struct class_shape {
   slab_shape first_slab;  ///< of a class that holds little: short, at the price of a longer rest
   slab_shape later_slab;  ///< of a class that holds much: at most 1/32 of it is no block
   slab_shape long_slab;   ///< of one that holds a megabyte in a heap whose slabs become empty
+  /// Bit n: blocks fill at least 3/4 of a slab of n pages, below 16. For pages that lie idle.
+  std::uint16_t fitting_pages = 0;
   std::uint8_t cache_first = 0;  ///< blocks a cache holds at first
   std::uint16_t cache_most = 0;  ///< blocks it holds once the class has proved busy
   std::uint16_t batch_part = 0;  ///< of `remote_batch_full`: what a block fills of a batch
 };
+
+/// Blocks of `bytes` bytes in a slab of so many pages.
+[[nodiscard]] constexpr std::size_t blocks_in(std::size_t pages, std::size_t bytes) noexcept {
+  return std::min<std::size_t>(pages * page_bytes / bytes, slab_blocks_max);
+}
 
 namespace detail {
 
@@ -95,7 +102,7 @@ constexpr unsigned least_blocks(std::size_t bytes) noexcept {
 constexpr slab_shape slab_shape_for(std::size_t bytes, std::size_t rest_part) noexcept {
   for (unsigned pages = 1;; ++pages) {
     const std::size_t room = pages * page_bytes;
-    const std::size_t blocks = std::min<std::size_t>(room / bytes, slab_blocks_max);
+    const std::size_t blocks = blocks_in(pages, bytes);
     if (blocks >= least_blocks(bytes) && (room - blocks * bytes) * rest_part <= room)
       return {static_cast<std::uint16_t>(pages), static_cast<std::uint16_t>(blocks)};
   }
@@ -105,10 +112,16 @@ constexpr slab_shape slab_shape_for(std::size_t bytes, std::size_t rest_part) no
 /// holds, into eight, and above 8 KiB into 16.
 constexpr slab_shape long_slab_for(std::size_t bytes) noexcept {
   const std::size_t pages_most = bytes <= small_bytes_max ? 4 : bytes <= 8192 ? 8 : 16;
-  const std::size_t blocks =
-      std::min<std::size_t>(pages_most * page_bytes / bytes, slab_blocks_max);
+  const std::size_t blocks = blocks_in(pages_most, bytes);
   const std::size_t pages = base::divide_up(blocks * bytes, page_bytes);
   return {static_cast<std::uint16_t>(pages), static_cast<std::uint16_t>(blocks)};
+}
+
+constexpr std::uint16_t fitting_pages_for(std::size_t bytes) noexcept {
+  unsigned bits = 0;
+  for (unsigned pages = 1; pages < 16; ++pages)
+    if (blocks_in(pages, bytes) * bytes * 4 >= pages * page_bytes * 3) bits |= 1U << pages;
+  return static_cast<std::uint16_t>(bits);
 }
 
 constexpr class_shape shape_of(unsigned size_class) noexcept {
@@ -122,6 +135,7 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   shape.first_slab = slab_shape_for(bytes, 8);
   shape.later_slab = slab_shape_for(bytes, 32);
   shape.long_slab = long_slab_for(bytes);
+  shape.fitting_pages = fitting_pages_for(bytes);
   shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 2, 8));
   // 32 KiB of the smallest blocks, 16 KiB of the others: what an idle thread may hold a class.
   shape.cache_most = static_cast<std::uint16_t>(

@@ -36,10 +36,11 @@ std::size_t spare_pages_max(const heap_body& heap) noexcept {
   return std::max(least, heap.pages.load(std::memory_order_relaxed) / 32);
 }
 
-/// Fetches a run of `pages` pages for a slab. Single pages: several at once for a heap that holds
-/// many. (Longer runs, too, would be cut from long dirty ones while short ones lie idle: 4 to 7 %
-/// of RSS in programs of 10 MB.)
-run_index fetch_run(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(heap.lock) {
+/// Fetches a run of `pages` pages for a slab, or of fewer as `shorter` allows (see page_request).
+/// Single pages: several at once for a heap that holds many. (Longer runs, too, would be cut from
+/// long dirty ones while short ones lie idle: 4 to 7 % of RSS in programs of 10 MB.)
+run_index fetch_run(heap_body& heap, std::size_t pages, std::uint32_t shorter) noexcept
+    ACRE_REQUIRES(heap.lock) {
   constexpr std::size_t most = 16;
   constexpr std::size_t one_in = 16;  // A fetch is at most 1/16 of what the heap holds.
   const std::size_t held = heap.pages.load(std::memory_order_relaxed);
@@ -47,11 +48,17 @@ run_index fetch_run(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(h
   const std::size_t wanted = several ? std::clamp<std::size_t>(held / one_in, 1, most) : 1;
   run_index runs[most];
   if (!reserve_pages(heap, wanted * pages)) return 0;
-  const std::size_t got = process_pages.allocate_several(runs, pages, wanted, heap.home);
-  if (got < wanted) return_pages(heap, (wanted - got) * pages);
+  const page_request each{.pages = pages,
+                          .state = run_state::slab,
+                          .shorter = wanted == 1 ? shorter : 0,
+                          .home = heap.home};
+  const std::size_t got = process_pages.allocate_several(runs, each, wanted);
+  const std::size_t got_pages = got == 0 ? 0 : got * space.runs[runs[0]].pages;
+  if (got_pages < wanted * pages) return_pages(heap, wanted * pages - got_pages);
   if (got == 0) return 0;
   // The ends are marked already, under the page heap's lock: it looks at them as neighbours.
-  if (pages > 2) std::fill_n(space.run_of_page + space.runs[runs[0]].page + 1, pages - 2, runs[0]);
+  const page_run& first = space.runs[runs[0]];
+  if (first.pages > 2) std::fill_n(space.run_of_page + first.page + 1, first.pages - 2, runs[0]);
   for (std::size_t i = got; i-- > 1;) {
     page_run& run = space.runs[runs[i]];
     set_state(run, run_state::held);
@@ -72,8 +79,9 @@ void set_owners(const page_run& slab, bin* owner) noexcept {
     std::atomic_ref(owners[page]).store(owner, std::memory_order_relaxed);
 }
 
-/// Pages for a slab: a spare run of the heap, or new ones.
-run_index pages_for_slab(heap_body& heap, std::size_t count) noexcept ACRE_REQUIRES(heap.lock) {
+/// Pages for a slab: a spare run of the heap, or new ones, fewer as `shorter` allows.
+run_index pages_for_slab(heap_body& heap, std::size_t count, std::uint32_t shorter) noexcept
+    ACRE_REQUIRES(heap.lock) {
   if (count <= spare_slab_pages_max) {
     run_index& spare = heap.spare_slabs[count - 1];
     if (spare != 0) {
@@ -84,7 +92,7 @@ run_index pages_for_slab(heap_body& heap, std::size_t count) noexcept ACRE_REQUI
       return run;
     }
   }
-  return fetch_run(heap, count);
+  return fetch_run(heap, count, shorter);
 }
 
 /// Whether most blocks that came back lately left whole slabs empty: then longer slabs cost no
@@ -115,15 +123,18 @@ slab_shape next_slab_shape(const heap_body& heap, const class_slabs& slabs,
 run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
   class_slabs& slabs = heap.slabs[size_class];
-  slab_shape shape = next_slab_shape(heap, slabs, class_shapes[size_class]);
-  run_index run = pages_for_slab(heap, shape.pages);
+  const class_shape& of_class = class_shapes[size_class];
+  slab_shape shape = next_slab_shape(heap, slabs, of_class);
+  run_index run = pages_for_slab(heap, shape.pages, of_class.fitting_pages);
   if (run == 0) {
     // There may be memory, or room below a limit, for a shorter one.
-    shape = class_shapes[size_class].first_slab;
-    run = pages_for_slab(heap, shape.pages);
+    shape = of_class.first_slab;
+    run = pages_for_slab(heap, shape.pages, of_class.fitting_pages);
     if (run == 0) return 0;
   }
   page_run& slab = space.runs[run];
+  if (slab.pages < shape.pages)
+    shape.blocks = static_cast<std::uint16_t>(blocks_in(slab.pages, of_class.bytes));
   set_state(slab, run_state::slab);
   slab.size_class = static_cast<std::uint8_t>(size_class);
   slab.wide = false;
@@ -138,7 +149,7 @@ run_index new_slab(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   set_owners(slab, &b);
   slabs.pages += slab.pages;
   slabs.free_slots += shape.blocks;
-  heap.free_bytes += std::size_t{shape.blocks} * class_shapes[size_class].bytes;
+  heap.free_bytes += std::size_t{shape.blocks} * of_class.bytes;
   list_slab(slabs, run);
   return run;
 }
@@ -432,13 +443,16 @@ void* const* fill_slab(page_run& slab, void* const* next, void* const* end) noex
 
 /// Fetches what the blocks a few further on need: their slabs' records lie anywhere.
 void prefetch_slabs(void* const* blocks, void* const* end) noexcept {
-  constexpr std::ptrdiff_t soon = 8;
-  constexpr std::ptrdiff_t later = 16;
+  constexpr std::ptrdiff_t soon = 12;
+  constexpr std::ptrdiff_t later = 24;
   if (end - blocks <= soon) return;
   const run_index run = space.run_of_page[space.page_of(blocks[soon])];
   __builtin_prefetch(&space.runs[run], 1);
   prefetch_further(run);
-  if (end - blocks > later) __builtin_prefetch(&space.run_of_page[space.page_of(blocks[later])]);
+  if (end - blocks <= later) return;
+  const std::size_t page = space.page_of(blocks[later]);
+  __builtin_prefetch(&space.owner[page]);
+  __builtin_prefetch(&space.run_of_page[page]);
 }
 
 /// Lists a slab that was full. Where slabs become empty this one soon will, if it is let alone, so

@@ -217,6 +217,42 @@ TEST(page_heap, joins_dirty_pages_with_clean_neighbours) {
   EXPECT_TRUE(end.is_clean()) << end.text();
 }
 
+/// A slab takes a shorter dirty run rather than more pages than there ever were.
+TEST(page_heap, fills_short_dirty_runs_before_the_peak_rises) {
+  using acre::heaps::page_request;
+  using acre::heaps::run_state;
+  using acre::heaps::space;
+  const auto end = acre_test::run_in_child([] {
+    acre_free(acre_malloc(1));
+    process_pages.purge_down_to(0);
+    std::byte* const idle = free_pages(3, 1);
+    // At the peak, whatever the tests before needed.
+    const acre::heaps::page_counts now = process_pages.counts();
+    if (const std::size_t below = now.peak - now.live - now.dirty; below > 0)
+      (void)process_pages.allocate({.pages = below,
+                                    .state = run_state::held,
+                                    .source = acre::heaps::page_source::clean_only});
+    const auto pages_of = [](const page_request& request) {
+      return space.runs[process_pages.allocate(request).run].pages;
+    };
+    const page_request too_short{
+        .pages = 5, .state = run_state::held, .shorter = 1U << 2 | 1U << 4};
+    if (pages_of(too_short) != 5) return 2;
+    const page_request fitting{.pages = 5, .state = run_state::held, .shorter = 1U << 3 | 1U << 5};
+    const auto run = process_pages.allocate(fitting).run;
+    if (space.runs[run].pages != 3) return 3;
+    if (space.address_of(space.runs[run].page) != idle) return 4;
+    if (pages_of(fitting) != 5) return 5;
+    process_pages.release(run);
+    // Below the peak clean pages cost nothing.
+    const auto passing = process_pages.allocate({.pages = 32, .state = run_state::held}).run;
+    process_pages.release_clean(passing);
+    if (pages_of(fitting) != 5) return 6;
+    return acre_check_invariants() == 1 ? 0 : 7;
+  });
+  EXPECT_TRUE(end.is_clean()) << end.text();
+}
+
 /// Writes below its frame for ever.
 [[gnu::noinline]] int recurse(int depth) noexcept {
   volatile char room[512];
