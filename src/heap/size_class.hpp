@@ -108,10 +108,10 @@ constexpr slab_shape slab_shape_for(std::size_t bytes, std::size_t rest_part) no
   }
 }
 
-/// As many blocks as fit into four pages; above 1 KiB, where that is hardly more than a dense slab
-/// holds, into eight, and above 8 KiB into 16.
+/// As many blocks as fit into four pages; above 256 bytes, where these are few, into eight, and
+/// above 8 KiB into 16.
 constexpr slab_shape long_slab_for(std::size_t bytes) noexcept {
-  const std::size_t pages_most = bytes <= small_bytes_max ? 4 : bytes <= 8192 ? 8 : 16;
+  const std::size_t pages_most = bytes <= 256 ? 4 : bytes <= 8192 ? 8 : 16;
   const std::size_t blocks = blocks_in(pages_most, bytes);
   const std::size_t pages = base::divide_up(blocks * bytes, page_bytes);
   return {static_cast<std::uint16_t>(pages), static_cast<std::uint16_t>(blocks)};
