@@ -72,7 +72,7 @@ static_assert(sizeof(remote_batch) == 512);
 inline constexpr unsigned remote_batch_count = 8;
 inline constexpr std::size_t body_bytes = 131072;
 
-/// Runs of up to so many pages wait in a heap for its next slab, so that a class that fills and
+/// Runs of up to so many pages may wait in a heap for its next slab, so that a class that fills and
 /// empties slabs does not go to the page heap each time.
 inline constexpr std::size_t spare_slab_pages_max = 8;
 

@@ -77,7 +77,7 @@ struct class_shape {
   slab_shape first_slab;  ///< of a class that holds little: short, at the price of a longer rest
   slab_shape later_slab;  ///< of a class that holds much: at most 1/32 of it is no block
   slab_shape long_slab;   ///< of one that holds a megabyte in a heap whose slabs become empty
-  /// Bit n: blocks fill at least 3/4 of a slab of n pages, below 16. For pages that lie idle.
+  /// Bit n: a slab of n pages, below 16, is as dense as `first_slab`. For pages that lie idle.
   std::uint16_t fitting_pages = 0;
   std::uint8_t cache_first = 0;  ///< blocks a cache holds at first
   std::uint16_t cache_most = 0;  ///< blocks it holds once the class has proved busy
@@ -98,14 +98,18 @@ constexpr unsigned least_blocks(std::size_t bytes) noexcept {
   return 1;
 }
 
-/// The fewest pages that hold enough blocks and leave at most 1/`rest_part` of the slab unused.
+/// Whether so many pages hold enough blocks and at most 1/`rest_part` of them is no block.
+constexpr bool is_dense(std::size_t pages, std::size_t bytes, std::size_t rest_part) noexcept {
+  const std::size_t blocks = blocks_in(pages, bytes);
+  const std::size_t room = pages * page_bytes;
+  return blocks >= least_blocks(bytes) && (room - blocks * bytes) * rest_part <= room;
+}
+
 constexpr slab_shape slab_shape_for(std::size_t bytes, std::size_t rest_part) noexcept {
-  for (unsigned pages = 1;; ++pages) {
-    const std::size_t room = pages * page_bytes;
-    const std::size_t blocks = blocks_in(pages, bytes);
-    if (blocks >= least_blocks(bytes) && (room - blocks * bytes) * rest_part <= room)
-      return {static_cast<std::uint16_t>(pages), static_cast<std::uint16_t>(blocks)};
-  }
+  std::size_t pages = 1;
+  while (!is_dense(pages, bytes, rest_part))
+    ++pages;
+  return {static_cast<std::uint16_t>(pages), static_cast<std::uint16_t>(blocks_in(pages, bytes))};
 }
 
 /// As many blocks as fit into four pages; above 256 bytes, where these are few, into eight, and
@@ -120,7 +124,7 @@ constexpr slab_shape long_slab_for(std::size_t bytes) noexcept {
 constexpr std::uint16_t fitting_pages_for(std::size_t bytes) noexcept {
   unsigned bits = 0;
   for (unsigned pages = 1; pages < 16; ++pages)
-    if (blocks_in(pages, bytes) * bytes * 4 >= pages * page_bytes * 3) bits |= 1U << pages;
+    if (is_dense(pages, bytes, 8)) bits |= 1U << pages;
   return static_cast<std::uint16_t>(bits);
 }
 

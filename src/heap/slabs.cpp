@@ -30,13 +30,22 @@ void note_used(heap_body& heap, std::int64_t bytes) noexcept ACRE_REQUIRES(heap.
   heap.used_delta = 0;
 }
 
+/// Runs of up to so many pages wait in a heap for its next slab. Long slabs are made in heaps of a
+/// megabyte and more; in a smaller one that rests, long runs would only lie idle.
+std::size_t spare_run_pages_max(const heap_body& heap) noexcept {
+  constexpr std::size_t large_heap_pages = 256;
+  const bool large = heap.pages.load(std::memory_order_relaxed) >= large_heap_pages;
+  return large ? spare_slab_pages_max : spare_slab_pages_max / 2;
+}
+
 /// How many spare pages a heap may keep: 64 KiB, or 1/32 of what it holds.
 std::size_t spare_pages_max(const heap_body& heap) noexcept {
   constexpr std::size_t least = 16;
   return std::max(least, heap.pages.load(std::memory_order_relaxed) / 32);
 }
 
-/// Fetches a run of `pages` pages for a slab, or of fewer as `shorter` allows (see page_request).
+/// Fetches a run of `pages` pages for a slab, or of fewer as `shorter` allows (see page_request;
+/// not for objects, since how much fits below a limit would depend on others).
 /// Single pages: several at once for a heap that holds many. (Longer runs, too, would be cut from
 /// long dirty ones while short ones lie idle: 4 to 7 % of RSS in programs of 10 MB.)
 run_index fetch_run(heap_body& heap, std::size_t pages, std::uint32_t shorter) noexcept
@@ -50,7 +59,7 @@ run_index fetch_run(heap_body& heap, std::size_t pages, std::uint32_t shorter) n
   if (!reserve_pages(heap, wanted * pages)) return 0;
   const page_request each{.pages = pages,
                           .state = run_state::slab,
-                          .shorter = wanted == 1 ? shorter : 0,
+                          .shorter = wanted == 1 && heap.kind != body_kind::object ? shorter : 0,
                           .home = heap.home};
   const std::size_t got = process_pages.allocate_several(runs, each, wanted);
   const std::size_t got_pages = got == 0 ? 0 : got * space.runs[runs[0]].pages;
@@ -186,7 +195,7 @@ void drop_slab(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock)
   heap.free_bytes -= bytes;
   heap.emptied_bytes += bytes;
   set_owners(slab, nullptr);
-  if (slab.pages > spare_slab_pages_max || heap.kind == body_kind::object)
+  if (slab.pages > spare_run_pages_max(heap) || heap.kind == body_kind::object)
     return give_pages_back(heap, run);
   set_state(slab, run_state::held);
   run_index& spare = heap.spare_slabs[slab.pages - 1];

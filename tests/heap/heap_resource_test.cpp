@@ -185,6 +185,39 @@ TEST(heap, reaches_its_limit_when_a_longer_slab_would_exceed_it) {
   }
 }
 
+/// Blocks of `size` bytes that a heap of a mebibyte holds.
+std::size_t blocks_below_a_limit(std::size_t size) {
+  acre::heap heap({.limit_bytes = mebibyte});
+  std::size_t count = 0;
+  while (heap.try_allocate(size) != nullptr)
+    ++count;
+  return count;
+}
+
+TEST(heap, holds_as_much_below_its_limit_whatever_pages_lie_idle) {
+  constexpr std::size_t page = 4096;
+  constexpr std::size_t sizes[] = {1152, 1280, 1536, 3072, 6144};
+  std::vector<std::size_t> counts;
+  for (const std::size_t size : sizes)
+    counts.push_back(blocks_below_a_limit(size));
+  // More than any test before held: from here on idle pages are used before others.
+  void* const most = acre_malloc(256 * mebibyte);
+  std::vector<void*> blocks(16 * mebibyte / 512);
+  for (void*& block : blocks)
+    block = acre_malloc(512);
+  // Idle runs of a single page between live ones.
+  for (void*& block : blocks) {
+    if (reinterpret_cast<std::uintptr_t>(block) / page % 2 != 0) continue;
+    acre_free(block);
+    block = nullptr;
+  }
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    EXPECT_EQ(blocks_below_a_limit(sizes[i]), counts[i]) << sizes[i];
+  for (void* block : blocks)
+    acre_free(block);
+  acre_free(most);
+}
+
 TEST(heap, at_its_limit_does_not_stop_others) {
   acre::heap small({.limit_bytes = mebibyte});
   acre::heap other;

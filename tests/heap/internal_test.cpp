@@ -5,6 +5,7 @@
 #include "heap/config.hpp"
 #include "heap/fork.hpp"
 #include "heap/page_heap.hpp"
+#include "heap/size_class.hpp"
 #include "os/background_thread.hpp"
 #include "os/memory.hpp"
 #include "support/child.hpp"
@@ -52,6 +53,19 @@ TEST(size_class, of_an_aligned_request_has_aligned_blocks) {
     EXPECT_EQ(aligned_bytes(class_bytes_max + 1, alignment), 0U);
   }
   EXPECT_EQ(aligned_bytes(1, page_bytes * 2), 0U);
+}
+
+/// Else a program would take a slab, and a trip to the page heap, for each block or two.
+TEST(size_class, fits_into_runs_of_several_blocks_only) {
+  using namespace acre::heaps;
+  for (const class_shape& shape : class_shapes) {
+    for (std::size_t pages = 1; pages < 16; ++pages) {
+      if ((shape.fitting_pages >> pages & 1U) == 0) continue;
+      EXPECT_GE(pages, shape.first_slab.pages) << shape.bytes;
+      const std::size_t used = pages * page_bytes / shape.bytes * shape.bytes;
+      EXPECT_LE((pages * page_bytes - used) * 8, pages * page_bytes) << shape.bytes;
+    }
+  }
 }
 
 TEST(page_heap, a_child_of_fork_gets_back_what_its_parent_was_purging) {
