@@ -7,6 +7,7 @@
 #include "workload.hpp"
 
 #include <array>
+#include <cstddef>
 #include <latch>
 #include <memory>
 #include <thread>
@@ -19,11 +20,16 @@ constexpr std::array parameters{parameter{"threads", 2, 2},       parameter{"gen
                                 parameter{"steps", 800000, 5000}, parameter{"slots", 5000, 500},
                                 parameter{"min", 8, 8},           parameter{"max", 1000, 1000}};
 
+/// Written at every step: whether two of them share a cache line, or a pair that is fetched
+/// together, must not depend on where the allocator happens to put them. cache_sharing.cpp measures
+/// that.
 struct session {
+  std::array<std::byte, 128> apart_before{};
   std::vector<block> slots;
   random_source random;
   std::size_t generations_left;
   std::uint64_t sum = 0;
+  std::array<std::byte, 128> apart_after{};
 };
 
 struct shape {
@@ -53,8 +59,10 @@ std::uint64_t run(const arguments& given) {
   std::vector<std::unique_ptr<session>> sessions;
   sessions.reserve(threads);
   for (std::size_t index = 0; index < threads; ++index) {
-    sessions.push_back(std::make_unique<session>(std::vector<block>(given["slots"]),
-                                                 random_source{index + 1}, given["generations"]));
+    sessions.push_back(
+        std::make_unique<session>(session{.slots = std::vector<block>(given["slots"]),
+                                          .random = random_source{index + 1},
+                                          .generations_left = given["generations"]}));
   }
   for (auto& each : sessions)
     std::thread{serve, each.get(), &work}.detach();
