@@ -105,6 +105,7 @@ constexpr bool is_dense(std::size_t pages, std::size_t bytes, std::size_t rest_p
   return blocks >= least_blocks(bytes) && (room - blocks * bytes) * rest_part <= room;
 }
 
+/// The slab of the fewest pages that is dense.
 constexpr slab_shape slab_shape_for(std::size_t bytes, std::size_t rest_part) noexcept {
   std::size_t pages = 1;
   while (!is_dense(pages, bytes, rest_part))
