@@ -98,6 +98,9 @@ constexpr unsigned least_blocks(std::size_t bytes) noexcept {
   return 1;
 }
 
+/// Of the first slabs of a class, and of those in pages that lie idle.
+inline constexpr std::size_t first_rest_part = 8;
+
 /// Whether so many pages hold enough blocks and at most 1/`rest_part` of them is no block.
 constexpr bool is_dense(std::size_t pages, std::size_t bytes, std::size_t rest_part) noexcept {
   const std::size_t blocks = blocks_in(pages, bytes);
@@ -125,7 +128,7 @@ constexpr slab_shape long_slab_for(std::size_t bytes) noexcept {
 constexpr std::uint16_t fitting_pages_for(std::size_t bytes) noexcept {
   unsigned bits = 0;
   for (unsigned pages = 1; pages < 16; ++pages)
-    if (is_dense(pages, bytes, 8)) bits |= 1U << pages;
+    if (is_dense(pages, bytes, first_rest_part)) bits |= 1U << pages;
   return static_cast<std::uint16_t>(bits);
 }
 
@@ -137,7 +140,7 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   // What the class's smallest request may cost: an eighth, as with the class's own blocks.
   const std::size_t least = size_class < 2 ? 1 : class_bytes(size_class - 1) + 1;
   shape.lent_most = static_cast<std::uint32_t>(least + std::max<std::size_t>(15, least / 8));
-  shape.first_slab = slab_shape_for(bytes, 8);
+  shape.first_slab = slab_shape_for(bytes, first_rest_part);
   shape.later_slab = slab_shape_for(bytes, 32);
   shape.long_slab = long_slab_for(bytes);
   shape.fitting_pages = fitting_pages_for(bytes);
