@@ -46,6 +46,11 @@ void drop_empty(heap_body& heap, void*) noexcept {
   heap.lock.release();
 }
 
+/// Whether much lies in empty slabs of heaps that nobody allocates from any more.
+bool slabs_wait() noexcept {
+  return pages_left_empty.load(std::memory_order_relaxed) >= worth_a_thread_pages;
+}
+
 /// One run of the thread; ends when there is nothing to do.
 void purge_while_useful() noexcept {
   int quiet = 0;
@@ -66,16 +71,18 @@ void purge_while_useful() noexcept {
     renew_moves();
     quiet = purged == 0 && idle.freed_pages < worth_an_interval_pages ? quiet + 1 : 0;
     // The program was busy since the empty slabs went.
-    dropped = dropped && purged < worth_a_thread_pages;
+    dropped = dropped && purged < worth_a_thread_pages && !slabs_wait();
     // It would keep what the program gave up; the next one has the rights of the thread that starts
     // it.
     if (!os::has_rights_of_process()) break;
     // Once all is quiet: the empty slabs that heaps keep for their next allocation.
-    if (quiet == 1 && !dropped) {
+    if (quiet > 0 && !dropped) {
       gate.acquire();
+      pages_left_empty.store(0, std::memory_order_relaxed);
       dropped = try_each_heap(drop_empty, nullptr);
       gate.release();
       purge_free_slots(&gate);
+      quiet = 1;  // What is free now goes in the next intervals.
     }
   }
   ended_ms.store(os::now_ms(), std::memory_order_relaxed);
@@ -91,7 +98,7 @@ bool heaps_wait() noexcept {
 
 void purge_later() noexcept {
   if (thread.running()) return;
-  if (process_pages.dirty_hint() < worth_a_thread_pages && !heaps_wait()) return;
+  if (process_pages.dirty_hint() < worth_a_thread_pages && !slabs_wait() && !heaps_wait()) return;
   if (config.purge_delay_ms.load(std::memory_order_relaxed) < 0) return;
   if (!config.background.load(std::memory_order_relaxed)) return;
   thread.start(purge_while_useful);

@@ -2,6 +2,7 @@
 
 #include "heap/foreign.hpp"
 #include "heap/fork.hpp"
+#include "heap/purger.hpp"
 #include "heap/slabs.hpp"
 
 #include <utility>
@@ -34,6 +35,7 @@ void send_batch(remote_batch& batch) noexcept {
   // Emptied first: a report from inside may run the program's abort handler.
   const std::size_t count = take_all(batch);
   give_blocks(*batch.target, batch.blocks, count);
+  purge_later();
 }
 
 namespace {

@@ -211,11 +211,14 @@ void slab_is_empty(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.l
   constexpr unsigned kept_pages_max = 4;
   const page_run& slab = space.runs[run];
   const bool last = slab.next == 0 && slab.previous == 0;
-  if (last && slab.pages <= kept_pages_max) return;
-  drop_slab(heap, run);
+  if (!last || slab.pages > kept_pages_max) return drop_slab(heap, run);
+  if (heap.owner.current == nullptr && heap.kind == body_kind::thread)
+    pages_left_empty.fetch_add(slab.pages, std::memory_order_relaxed);
 }
 
 }  // namespace
+
+constinit std::atomic<std::size_t> pages_left_empty{0};
 
 void prepare_bin(heap_body& heap, bin& b) noexcept {
   const unsigned size_class = class_of_bin(heap, b);

@@ -2,6 +2,7 @@
 
 #include "heap/body.hpp"
 
+#include <atomic>
 #include <cstddef>
 
 /// Slabs: taking blocks out of them and putting blocks back. All under the owning heap's lock.
@@ -47,6 +48,10 @@ void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept ACRE_REQU
 /// Empties every stack, as far as `flush_oldest` does, and gives empty slabs back. Requires: the
 /// caller owns the stacks.
 void flush_all(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);
+
+/// Pages of slabs that other threads emptied in heaps whose thread has ended, and that those keep;
+/// since the purging thread last dropped such slabs. A hint: the next thread may use them.
+extern std::atomic<std::size_t> pages_left_empty;
 
 /// Gives back slabs that are kept though empty. Needs only the lock, not the stacks.
 void drop_empty_slabs(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);

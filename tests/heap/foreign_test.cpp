@@ -536,8 +536,9 @@ TEST(left_heaps, do_not_hold_free_pages_when_nothing_is_called_any_more) {
   acre::heaps::config.purge_delay_ms.store(delay_before);
 }
 
-TEST(left_heaps, give_back_what_others_empty_later) {
-  if (acre_test::is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
+/// Threads that have ended leave blocks to one that frees them once the purging thread has found the
+/// program at rest, and `rest_ms` later. Their pages come back without a further call.
+void expect_back_after(int rest_ms) {
   using acre::heaps::process_pages;
   constexpr std::size_t thread_count = 32;
   constexpr std::size_t little_pages = 512;
@@ -545,11 +546,11 @@ TEST(left_heaps, give_back_what_others_empty_later) {
   end_threads_at_once(thread_count, 1);
   (void)acre_malloc_trim(0);
   const std::size_t before = process_pages.counts().live;
-  // The purging thread runs, and has found the program at rest before.
   for (int round = 0; round < 8; ++round) {
     free_blocks(make_blocks(1, std::size_t{4} << 20));
     std::this_thread::sleep_for(std::chrono::milliseconds(45));
   }
+  std::this_thread::sleep_for(std::chrono::milliseconds(rest_ms));
   const auto blocks = allocate_in_threads(thread_count, 16, false);
   for (const std::vector<void*>& of_thread : blocks)
     free_blocks(of_thread);
@@ -558,6 +559,17 @@ TEST(left_heaps, give_back_what_others_empty_later) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_LE(process_pages.counts().live, before + little_pages);
   acre::heaps::config.purge_delay_ms.store(delay_before);
+}
+
+TEST(left_heaps, give_back_what_others_empty_later) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
+  expect_back_after(0);
+}
+
+TEST(left_heaps, give_back_what_others_empty_when_the_purging_thread_has_ended) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
+  for (int rest_ms = 20; rest_ms <= 320; rest_ms *= 2)
+    expect_back_after(rest_ms);
 }
 
 }  // namespace
