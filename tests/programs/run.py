@@ -65,6 +65,14 @@ def python(runner):
     return runner.said(found("python3"), "-I", HERE / "cases/objects.py")
 
 
+def pool_hung(said):
+    """Whether a race of Python 3.11's own hit: a pool that is terminated while it replaces a worker
+    may wait for ever for a lock that the new worker holds. On two busy cores with glibc's malloc 3
+    of 1200 pools hung so. What else hangs or fails in the file is not retried."""
+    crashed = set(re.findall(r"(\w+) crashed \(", said))
+    return "Timeout (" in said and "_help_stuff_finish" in said and len(crashed) == 1
+
+
 def python_suite(runner):
     """Part of Python's own tests; their times and temporary names differ from run to run."""
     interpreter = found("python3")
@@ -80,7 +88,11 @@ def python_suite(runner):
         wanted.append(fork_test)
     else:
         print(f"without {fork_test}: {tried.stdout.splitlines()[-1]}")
-    ended = runner.run(interpreter, "-m", "test", "--timeout", "120", "-j2", *wanted)
+    suite = [interpreter, "-m", "test", "--timeout", "120", "-j2"]
+    ended = runner.run(*suite, *wanted)
+    if pool_hung(ended.stdout):
+        print("Pool.terminate hung; once more")
+        ended = runner.run(*suite, fork_test)
     result = re.search(r"(Result|Tests result): \w+", ended.stdout)
     failed = re.findall(r"^(test_\w+) failed", ended.stdout, re.M)
     if ended.returncode != 0:
