@@ -1,52 +1,19 @@
 #include "malloc/family.hpp"
+#include "preload/cxx_runtime.hpp"
 
-#include <cstdlib>
 #include <new>
 
-#include <dlfcn.h>
-
-// operator new and delete in every form. The library links libc alone, so what it needs of the C++
-// run-time library (the new-handler, throwing) is referenced weakly: a program that can catch
-// std::bad_alloc has it.
-
-#pragma weak dlopen
-#pragma weak dlsym
-
-extern "C" {
-[[gnu::weak]] std::new_handler acre_get_new_handler() asm("_ZSt15get_new_handlerv");
-[[gnu::weak]] void acre_throw_bad_alloc() asm("_ZSt17__throw_bad_allocv");
-}
+// operator new and delete in every form but those that return null.
 
 namespace acre::preload {
 
 namespace {
 
-/// A C++ run-time library that came with a plug-in is not among what this library was bound to:
-/// it is looked up by name, if it is there. (In a static program all is bound.)
-template <class Function>
-Function* find(Function* bound, const char* name) noexcept {
-  if (bound != nullptr || dlopen == nullptr || dlsym == nullptr) return bound;
-  void* const library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
-  return library == nullptr ? nullptr : reinterpret_cast<Function*>(dlsym(library, name));
-}
-
-}  // namespace
-
-/// The program's new-handler, or null.
-std::new_handler new_handler() noexcept {
-  auto* const get_handler = find(acre_get_new_handler, "_ZSt15get_new_handlerv");
-  return get_handler != nullptr ? get_handler() : nullptr;
-}
-
 /// Calls the new-handler if there is one; throws std::bad_alloc when there is none.
 void call_new_handler() {
   if (const std::new_handler handler = new_handler(); handler != nullptr) return handler();
-  auto* const throw_it = find(acre_throw_bad_alloc, "_ZSt17__throw_bad_allocv");
-  if (throw_it != nullptr) throw_it();
-  std::abort();  // No C++ run-time library in the process: nobody could catch it.
+  throw_bad_alloc();
 }
-
-namespace {
 
 [[gnu::noinline]] void* new_slower(heaps::bin* b, std::size_t size_bytes) {
   void* block = heaps::allocate_slow(b, size_bytes);

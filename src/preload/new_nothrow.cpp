@@ -1,4 +1,5 @@
 #include "malloc/family.hpp"
+#include "preload/cxx_runtime.hpp"
 
 #include <new>
 
@@ -10,8 +11,6 @@ asm(".weak __gxx_personality_v0\n.weak __cxa_begin_catch\n.weak __cxa_end_catch\
     ".weak _ZSt9terminatev");
 
 namespace acre::preload {
-
-std::new_handler new_handler() noexcept;
 
 namespace {
 

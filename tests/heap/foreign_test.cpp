@@ -536,8 +536,8 @@ TEST(left_heaps, do_not_hold_free_pages_when_nothing_is_called_any_more) {
   acre::heaps::config.purge_delay_ms.store(delay_before);
 }
 
-/// Threads that have ended leave blocks to one that frees them once the purging thread has found the
-/// program at rest, and `rest_ms` later. Their pages come back without a further call.
+/// Threads that have ended leave blocks to one that frees them once the purging thread has found
+/// the program at rest, and `rest_ms` later. Their pages come back without a further call.
 void expect_back_after(int rest_ms) {
   using acre::heaps::process_pages;
   constexpr std::size_t thread_count = 32;
