@@ -45,10 +45,6 @@ void collect(heap_counts& counts) noexcept;
 /// Allocations and live blocks of one class alone.
 [[nodiscard]] class_counts collect_class(unsigned size_class) noexcept;
 
-/// A block that lies twice in the calling thread's caches or in those of a thread that ended; or
-/// null.
-[[nodiscard]] const void* find_double_free() noexcept;
-
 /// Checks every slab and run; false when something does not fit. Other threads must not allocate.
 [[nodiscard]] bool check_invariants() noexcept;
 

@@ -1,7 +1,6 @@
 #include "base/option_parser.hpp"
 #include "heap/config.hpp"
 #include "heap/misuse.hpp"
-#include "heap/statistics.hpp"
 #include "os/syscall.hpp"
 #include "preload/summary.hpp"
 
@@ -71,10 +70,10 @@ constinit bool has_summary = false;
   start_summary(path, values.number(base::option_id::summary_interval_ms));
 }
 
-/// A block that was freed twice may still lie twice in a cache, where only a search finds it.
+/// What was freed wrongly may still lie in a cache, where only a search finds it.
 [[gnu::destructor(102)]] void look_back() noexcept {
-  if (const void* const block = heaps::find_double_free(); block != nullptr)
-    heaps::report_misuse(heaps::misuse::double_free, block);
+  const heaps::bad_free found = heaps::find_cached_misuse();
+  if (found.address != nullptr) heaps::report_misuse(found.kind, found.address);
 }
 
 /// Late: the destructors of the program and of its other libraries have run.

@@ -154,6 +154,12 @@ void free_misaligned_small() {
   bad_free(at(block, 5));
   churn(256);
 }
+void free_interior_seen_at_exit() {
+  bad_free(at(family::malloc(256), 64));
+}
+void free_misaligned_seen_at_exit() {
+  bad_free(at(family::malloc(256), 5));
+}
 void free_misaligned_large() {
   bad_free(at(family::malloc(1U << 20U), 7));
 }
@@ -223,6 +229,8 @@ constexpr fault faults[] = {
     {"free_interior_large", free_interior_large},
     {"free_misaligned_small", free_misaligned_small},
     {"free_misaligned_large", free_misaligned_large},
+    {"free_interior_seen_at_exit", free_interior_seen_at_exit},
+    {"free_misaligned_seen_at_exit", free_misaligned_seen_at_exit},
     {"free_interior_smallest", free_interior_smallest},
     {"free_stack", free_stack},
     {"free_global", free_global},
