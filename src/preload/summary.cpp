@@ -10,6 +10,8 @@
 #include "os/syscall.hpp"
 
 #include <cstdlib>
+#include <cstring>
+#include <string_view>
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -134,6 +136,28 @@ void add_classes(line_text& line) noexcept {
 constinit os::lock line_lock;
 constinit bool held_for_fork = false;
 
+/// The file that lines are appended to; negative with an errno when it cannot be opened.
+long open_path() noexcept {
+  return os::raw_syscall(SYS_openat, AT_FDCWD, os::as_long(path),
+                         O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+}
+
+/// Says at the start that there will be no summary. Not of a path that `acre run` gave: it is
+/// passed on to processes that outlive the tool or give up the right to it.
+void check_path() noexcept {
+  if (std::string_view(path).starts_with("/proc/")) return;
+  const long file = open_path();
+  if (!os::failed(file)) {
+    os::raw_syscall(SYS_close, file);
+    return;
+  }
+  base::text<640> line;
+  line.add("acre: warning: ACRE_OPTIONS: summary_path: cannot write '").add(path).add("': ");
+  line.add(::strerrordesc_np(static_cast<int>(-file))).add("; there will be no summary\n");
+  os::raw_syscall(SYS_write, STDERR_FILENO, os::as_long(line.view().data()),
+                  static_cast<long>(line.size()));
+}
+
 /// Makes the line and appends it with one write, so that lines of several processes do not mix.
 void write_line(std::string_view event) noexcept {
   static constinit line_text line;
@@ -161,8 +185,7 @@ void write_line(std::string_view event) noexcept {
   add_counts(line);
   add_classes(line);
   line.add("}\n");
-  const long file = os::raw_syscall(SYS_openat, AT_FDCWD, os::as_long(path),
-                                    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  const long file = open_path();
   if (os::failed(file)) return;
   os::raw_syscall(SYS_write, file, os::as_long(line.view().data()), static_cast<long>(line.size()));
   os::raw_syscall(SYS_close, file);
@@ -200,6 +223,7 @@ void start_summary(const char* to, std::int64_t interval_ms) noexcept {
   path = to;
   interval = interval_ms;
   started_ms = os::now_ms();
+  check_path();
   pthread_atfork(before_fork, parent_goes_on, child_starts);
   if (interval > 0) ticker.start(tick);
 }

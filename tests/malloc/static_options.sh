@@ -6,3 +6,5 @@ trap 'rm -r "$directory"' EXIT
 ACRE_OPTIONS="colour=red,summary_path=$directory/summary" "$1" 2>"$directory/errors"
 grep "unknown option 'colour'" "$directory/errors"
 grep '"event":"exit"' "$directory/summary"
+ACRE_OPTIONS="summary_path=$directory/none/summary" "$1" 2>"$directory/errors"
+grep "cannot write '$directory/none/summary': No such file or directory" "$directory/errors"
