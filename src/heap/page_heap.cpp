@@ -526,6 +526,30 @@ page_counts page_heap::counts() noexcept {
           .peak = resident_peak_};
 }
 
+std::size_t page_heap::untouched_pages() noexcept {
+  constexpr std::size_t long_pages = 64;
+  constexpr std::size_t most_runs = 256;
+  struct {
+    std::uint32_t page, pages;
+  } found[most_runs];
+  std::size_t count = 0;
+  {
+    const os::hold guard(lock_);
+    for (const free_lists& lists : dirty_lists_)
+      for (unsigned b = bin_count; b-- > bin_of(long_pages);)
+        for (run_index run = lists.head[b]; run != 0 && count < most_runs;
+             run = space.runs[run].next)
+          found[count++] = {space.runs[run].page, space.runs[run].pages};
+  }
+  // Whoever takes such a run meanwhile makes the figure older, not worse.
+  std::size_t untouched = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t bytes = std::size_t{found[i].pages} * page_bytes;
+    untouched += bytes - os::resident_bytes(space.address_of(found[i].page), bytes);
+  }
+  return untouched / page_bytes;
+}
+
 bool page_heap::ready() noexcept {
   const os::hold guard(lock_);
   return reserved_pages() != 0 || reserve_space();

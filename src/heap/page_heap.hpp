@@ -114,6 +114,9 @@ class page_heap {
   std::size_t purge_unneeded(os::lock& gate) noexcept ACRE_EXCLUDES(lock_);
 
   [[nodiscard]] page_counts counts() noexcept ACRE_EXCLUDES(lock_);
+  /// Dirty pages that are not resident: of large blocks that the program freed and had not touched.
+  /// Short runs are taken for resident. Asks the kernel; for statistics.
+  [[nodiscard]] std::size_t untouched_pages() noexcept ACRE_EXCLUDES(lock_);
   /// Dirty pages now; a hint that needs no lock.
   [[nodiscard]] std::size_t dirty_hint() const noexcept {
     return dirty_.load(std::memory_order_relaxed);

@@ -12,6 +12,7 @@
 #include "heap/statistics.hpp"
 #include "os/syscall.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <unistd.h>
@@ -63,7 +64,8 @@ struct acre_statistics statistics() noexcept {
   s.frees = s.allocations - s.live_blocks;
   s.live_bytes_peak = counts.peak_bytes > s.live_bytes ? counts.peak_bytes : s.live_bytes;
   s.committed_bytes = counts.slab_pages * page_bytes + s.large_live_bytes;
-  s.retained_bytes = counts.dirty_pages * page_bytes;
+  const std::size_t untouched = heaps::process_pages.untouched_pages();
+  s.retained_bytes = (counts.dirty_pages - std::min(counts.dirty_pages, untouched)) * page_bytes;
   s.metadata_bytes = counts.metadata_bytes;
   s.threads = counts.threads;
   s.threads_peak = counts.threads_peak;

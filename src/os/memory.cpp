@@ -81,6 +81,22 @@ bool purge(std::byte* address, std::size_t size_bytes) noexcept {
       raw_syscall(SYS_madvise, as_long(address), static_cast<long>(size_bytes), MADV_DONTNEED));
 }
 
+std::size_t resident_bytes(const std::byte* address, std::size_t size_bytes) noexcept {
+  constexpr std::size_t page_bytes = 4096;
+  constexpr std::size_t pages_at_once = 1024;
+  unsigned char seen[pages_at_once];
+  std::size_t resident = 0;
+  for (std::size_t done = 0; done < size_bytes; done += pages_at_once * page_bytes) {
+    const std::size_t bytes = std::min(size_bytes - done, pages_at_once * page_bytes);
+    if (failed(raw_syscall(SYS_mincore, as_long(address + done), static_cast<long>(bytes),
+                           as_long(seen))))
+      return size_bytes;
+    for (std::size_t page = 0; page < bytes / page_bytes; ++page)
+      resident += (seen[page] & 1U) * page_bytes;
+  }
+  return resident;
+}
+
 namespace {
 
 /// Whether mappings are charged in full (vm.overcommit_memory is 2). Read once.

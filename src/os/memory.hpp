@@ -25,6 +25,9 @@ void unmap(std::byte* address, std::size_t size_bytes) noexcept;
 /// (locked pages): the contents are then unchanged.
 [[nodiscard]] bool purge(std::byte* address, std::size_t size_bytes) noexcept;
 
+/// How many of the bytes lie in pages that are resident; all when the kernel does not tell.
+[[nodiscard]] std::size_t resident_bytes(const std::byte* address, std::size_t size_bytes) noexcept;
+
 /// Moves pages to `target`, which must be mapped and is replaced; `source` stays mapped and reads
 /// as zero, and loses its name (mremap with MREMAP_DONTUNMAP, Linux 5.7). False when refused:
 /// nothing has moved. Always

@@ -185,6 +185,20 @@ TEST(statistics, know_the_parts_of_the_committed_bytes) {
   EXPECT_GE(after.live_bytes_peak, held.live_bytes);
 }
 
+TEST(statistics, do_not_take_pages_for_resident_that_nobody_touched) {
+  acre_malloc_trim(0);
+  const std::size_t before = acre_statistics().retained_bytes;
+  char* const block = static_cast<char*>(acre_malloc(200U << 20U));
+  ASSERT_NE(block, nullptr);
+  for (std::size_t at = 0; at < 8U << 20U; at += 4096)
+    block[at] = 1;
+  acre_free(block);
+  const std::size_t after = acre_statistics().retained_bytes;
+  EXPECT_LE(after, before + (12U << 20U));
+  EXPECT_GE(after, before);
+  acre_malloc_trim(0);
+}
+
 TEST(statistics, count_the_threads_that_hold_a_cache) {
   constexpr std::size_t thread_count = 8;
   std::mutex wait;
