@@ -3,12 +3,13 @@
 build_packages=(
   build-essential cmake ninja-build
   libcli11-dev libfmt-dev nlohmann-json3-dev libhwloc-dev libpng-dev # the acre command
+  file pkg-config # to make Debian packages, and to build programs against them
 )
 
 test_packages=(
   clang-19 libclang-rt-19-dev clang-format-19 # the second compiler, sanitizers, formatting
   libgtest-dev python3                        # the tests themselves
-  git pkg-config file                         # style and packaging checks
+  git                                         # style checks
 )
 
 # redis-tools, not redis-server: it holds the same binary, and installs no service that would start.
