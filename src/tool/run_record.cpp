@@ -6,19 +6,19 @@
 
 namespace acre::tool {
 
-void run_record::add_lines(const std::vector<std::string>& lines) {
-  for (const auto& line : lines) {
-    auto report = parse_heap_report(line);
-    if (!report) {
-      ++unreadable_lines_;
-    } else if (report->is_exit) {
-      running_.erase(report->pid);
-      ended_.push_back(std::move(*report));
-    } else {
-      ticks_.push_back(*report);
-      running_[report->pid] = std::move(*report);
-    }
+bool run_record::add_line(const std::string& line) {
+  auto report = parse_heap_report(line);
+  if (!report) {
+    ++unreadable_lines_;
+  } else if (report->is_exit) {
+    running_.erase(report->pid);
+    ended_.push_back(std::move(*report));
+  } else {
+    ticks_.push_back(*report);
+    running_[report->pid] = std::move(*report);
+    return true;
   }
+  return false;
 }
 
 std::vector<heap_report> run_record::processes() const {

@@ -14,8 +14,10 @@ class run_record {
  public:
   explicit run_record(std::vector<std::string> words) : words_(std::move(words)) {}
 
-  /// Takes lines of the summary channel, in their order.
-  void add_lines(const std::vector<std::string>& lines);
+  /// Takes a line of the summary channel; they come in their order.
+  ///
+  /// Returns:  whether it is a tick.
+  bool add_line(const std::string& line);
   void set_end(const child_end& end) { end_ = end; }
 
   [[nodiscard]] const std::vector<std::string>& words() const noexcept { return words_; }

@@ -158,6 +158,10 @@ class Summary(ToolCase):
             text, r"^acre: +[0-9]+ ms  RSS  48.0 MiB  live   1.2 MiB +\+1,234,567 allocations since\n"
         )
 
+    def test_prints_the_first_interval_of_a_command_that_ends_before_the_second(self):
+        text = self.acre("run", "-q", "--stats-every", "1h", "--", "true").stderr
+        self.assertEqual(text.count("+1,234,567 allocations since\n"), 1, text)
+
 
 class Json(ToolCase):
     def test_has_what_the_kernel_and_the_processes_say(self):
