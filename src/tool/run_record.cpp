@@ -5,20 +5,49 @@
 #include <ranges>
 
 namespace acre::tool {
+namespace {
+
+/// Whether `report` is of a copy of the library that gave out nothing, where `other` is of the one
+/// that the same process runs on. A heap's count of allocations never falls.
+bool is_idle_copy(const heap_report& report, const heap_report& other) {
+  return report.allocations == 0 && other.allocations > 0 && report.pid == other.pid &&
+         report.exe == other.exe;
+}
+
+}  // namespace
 
 bool run_record::add_line(const std::string& line) {
   auto report = parse_heap_report(line);
   if (!report) {
     ++unreadable_lines_;
-  } else if (report->is_exit) {
-    running_.erase(report->pid);
-    ended_.push_back(std::move(*report));
-  } else {
-    ticks_.push_back(*report);
-    running_[report->pid] = std::move(*report);
-    return true;
+    return false;
   }
+  if (!report->is_exit) return add_tick(std::move(*report));
+  add_end(std::move(*report));
   return false;
+}
+
+void run_record::add_end(heap_report&& report) {
+  running_.erase(report.pid);
+  const auto [last, is_new] = last_ended_.try_emplace(report.pid, ended_.size());
+  if (!is_new) {
+    auto& other = ended_[last->second];
+    if (is_idle_copy(report, other)) return;
+    if (is_idle_copy(other, report)) {
+      other = std::move(report);
+      return;
+    }
+    last->second = ended_.size();
+  }
+  ended_.push_back(std::move(report));
+}
+
+bool run_record::add_tick(heap_report&& report) {
+  const auto before = running_.find(report.pid);
+  if (before != running_.end() && is_idle_copy(report, before->second)) return false;
+  ticks_.push_back(report);
+  running_[report.pid] = std::move(report);
+  return true;
 }
 
 std::vector<heap_report> run_record::processes() const {

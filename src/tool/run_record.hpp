@@ -3,6 +3,8 @@
 #include "tool/child.hpp"
 #include "tool/heap_report.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -16,7 +18,10 @@ class run_record {
 
   /// Takes a line of the summary channel; they come in their order.
   ///
-  /// Returns:  whether it is a tick.
+  /// A program that is linked with the library and runs on the preloaded one, too, has two copies
+  /// of it, of which one gives out all blocks; the other's reports are left out.
+  ///
+  /// Returns:  whether it is a tick, and was taken.
   bool add_line(const std::string& line);
   void set_end(const child_end& end) { end_ = end; }
 
@@ -37,10 +42,14 @@ class run_record {
   [[nodiscard]] std::size_t unreadable_lines() const noexcept { return unreadable_lines_; }
 
  private:
+  void add_end(heap_report&& report);
+  bool add_tick(heap_report&& report);
+
   std::vector<std::string> words_;
   child_end end_;
   std::vector<heap_report> ended_;
-  std::map<std::int64_t, heap_report> running_;  // by process id, which may be used again later
+  std::map<std::int64_t, std::size_t> last_ended_;  // of each process id, its place in `ended_`
+  std::map<std::int64_t, heap_report> running_;     // by process id, which may be used again later
   std::vector<heap_report> ticks_;
   std::size_t unreadable_lines_ = 0;
 };

@@ -1,7 +1,10 @@
 /* Stands in for libacre-malloc.so in the tool's tests: no heap, but the same summary lines.
  *
  * The figures are made up and known, so that tests can compare what the tool prints with them. A
- * tick is written at start when summary_interval_ms is set, and the exit line at exit. */
+ * tick is written at start when summary_interval_ms is set, and the exit line at exit.
+ *
+ * FAKE_IDLE_COPY=first or last adds the lines of a second copy that gives out nothing, as in a
+ * program that is linked with the library and has it preloaded, too. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,7 +25,7 @@ static void find_path(char* path, size_t size) {
   }
 }
 
-static void append_line(const char* event) {
+static void append_line(const char* event, long allocations) {
   char path[256];
   find_path(path, sizeof path);
   const int file = path[0] != '\0' ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
@@ -34,7 +37,7 @@ static void append_line(const char* event) {
       line, sizeof line,
       "{\"acre\":1,\"event\":\"%s\",\"pid\":%d,\"ppid\":%d,\"exe\":\"%s\",\"wall_ms\":1500,"
       "\"user_ms\":1200,\"system_ms\":30,\"minor_faults\":4321,\"major_faults\":2,"
-      "\"rss_bytes\":50331648,\"rss_peak_bytes\":85248896,\"allocations\":1234567,"
+      "\"rss_bytes\":50331648,\"rss_peak_bytes\":85248896,\"allocations\":%ld,"
       "\"frees\":1234500,\"live_bytes\":1258291,\"live_bytes_peak\":63019417,"
       "\"committed_bytes\":67108864,\"threads_peak\":3,"
       "\"waste\":{\"rounding_bytes\":1048576,\"rounding_samples\":99,\"slab_free_bytes\":2097152,"
@@ -46,17 +49,24 @@ static void append_line(const char* event) {
       "{\"size\":1024,\"allocations\":4000,\"live\":600,\"live_bytes\":614400},"
       "{\"size\":4096,\"allocations\":500,\"live\":15,\"live_bytes\":61440},"
       "{\"size\":8192,\"allocations\":55,\"live\":0,\"live_bytes\":0}]}\n",
-      event, (int)getpid(), (int)getppid(), exe);
+      event, (int)getpid(), (int)getppid(), exe, allocations);
   if (write(file, line, (size_t)length) != length) abort();
   close(file);
+}
+
+static void append_lines(const char* event) {
+  const char* idle = getenv("FAKE_IDLE_COPY");
+  if (idle != NULL && strcmp(idle, "first") == 0) append_line(event, 0);
+  append_line(event, 1234567);
+  if (idle != NULL && strcmp(idle, "last") == 0) append_line(event, 0);
 }
 
 __attribute__((constructor)) static void start(void) {
   const char* options = getenv("ACRE_OPTIONS");
   if (getenv("ACRE_PRELOAD_ONCE") != NULL) unsetenv("LD_PRELOAD");
-  if (options != NULL && strstr(options, "summary_interval_ms=") != NULL) append_line("tick");
+  if (options != NULL && strstr(options, "summary_interval_ms=") != NULL) append_lines("tick");
 }
 
 __attribute__((destructor)) static void finish(void) {
-  append_line("exit");
+  append_lines("exit");
 }

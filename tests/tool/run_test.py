@@ -163,6 +163,20 @@ class Summary(ToolCase):
         self.assertEqual(text.count("+1,234,567 allocations since\n"), 1, text)
 
 
+    def test_counts_a_process_with_two_copies_of_the_library_once(self):
+        for order in ("first", "last"):
+            with self.subTest(order):
+                both = {"FAKE_IDLE_COPY": order}
+                text = self.acre("run", "--stats-every", "1h", "--", "true", environment=both).stderr
+                self.assertNotIn("further process", text)
+                self.assertRegex(text, r"Allocations +1,234,567\n")
+                self.assertEqual(text.count("+1,234,567 allocations since\n"), 1, text)
+                result = self.acre("run", "-q", "--json", "-", "--", "bash", "-c",
+                                   "ls >/dev/null; exit 0", environment=both)
+                run = json.loads(result.stdout)
+                self.assertEqual([each["allocations"] for each in run["processes"]], [1234567] * 2)
+
+
 class Json(ToolCase):
     def test_has_what_the_kernel_and_the_processes_say(self):
         run = self.run_json("bash", "-c", "ls >/dev/null; exit 3")
