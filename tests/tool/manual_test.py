@@ -96,6 +96,18 @@ class Completion(ToolCase):
         self.assertEqual(self.complete("acre", "run", "--st"), ["--stats-every"])
         self.assertEqual(self.complete("acre", "bench", "--re"), ["--reps"])
         self.assertEqual(self.complete("acre", "run", "--option", "purge"), ["purge_delay_ms="])
+        rows = json.loads(self.acre("options", "--json").stdout)
+        names = [row["name"] + "=" for row in rows if row["name"] != "summary_path"]
+        for words in (["--option", ""], ["-q", "--option", "="]):
+            self.assertEqual(self.complete("acre", "run", *words), names)
+        self.assertEqual(self.complete("acre", "run", "--option", "=", "th"), ["thp="])
+        # bash splits at equals signs.
+        for words in (["--option", "thp"], ["--option", "=", "thp"]):
+            self.assertEqual(self.complete("acre", "run", *words, "="), ["never", "large", "always"])
+            self.assertEqual(self.complete("acre", "run", *words, "=", "la"), ["large"])
+            self.assertIn("printf", self.complete("acre", "run", *words, "=", "never", "print"))
+        self.assertEqual(self.complete("acre", "run", "--option", "background", "="), ["0", "1"])
+        self.assertEqual(self.complete("acre", "run", "--option", "memory_limit", "="), [])
         self.assertIn("printf", self.complete("acre", "run", "print"))
         self.assertEqual(self.complete("acre", "run", "--", "ls", "--q"), [])
         self.assertIn(MANUAL, self.complete("acre", "pages", "--png", MANUAL[:-1]))

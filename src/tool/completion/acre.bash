@@ -1,7 +1,19 @@
 # bash completion for acre.
 
+# The names of the library's options but the one that acre run sets itself.
 _acre_options() {
-  acre options 2>/dev/null | sed -n 's/^\([a-z][a-z_]*\) .*/\1=/p' | grep -v '^summary_path='
+  acre options --json 2>/dev/null |
+    awk -F '"' '$2 == "name" && $4 != "summary_path" { print $4 "=" }'
+}
+
+# The values of an option that takes one of a few.
+_acre_values() {
+  acre options --json 2>/dev/null | awk -F '"' -v name="$1" '
+    $2 == "name" { is_asked = $4 == name }
+    is_asked && $2 == "kind" && $4 == "boolean" { print "0\n1" }
+    in_choices && /]/ { in_choices = 0 }
+    is_asked && in_choices { print $2 }
+    $2 == "choices" { in_choices = 1 }'
 }
 
 _acre_processes() {
@@ -23,8 +35,9 @@ _acre() {
     for ((index = 2; index < COMP_CWORD; ++index)); do
       case ${COMP_WORDS[index]} in
         --option | --json | --stats-every | --rows | --allocators | --reps)
-          # bash may have split "NAME=VALUE" into three words.
+          # bash may have split "--option=NAME=VALUE" into five words.
           ((++index))
+          [[ ${COMP_WORDS[index]} == = ]] && ((++index))
           [[ ${COMP_WORDS[index + 1]} == = ]] && ((index += 2))
           ;;
         --)
@@ -40,12 +53,21 @@ _acre() {
     done
   fi
 
+  # The same words again; the one at the cursor is "=" when nothing is behind that.
+  local IFS=$' \t\n'
+  local line="${COMP_WORDS[*]:0:COMP_CWORD+1}"
+  local value=' --option (= )?([^ =]+) =( ([^ ]*))?$' name=' --option (= ?)?([^ =]*)$'
+  if [[ $line =~ $value ]]; then
+    COMPREPLY=($(compgen -W "$(_acre_values "${BASH_REMATCH[2]}")" -- "${BASH_REMATCH[4]}"))
+    return
+  fi
+  if [[ $line =~ $name ]]; then
+    COMPREPLY=($(compgen -W "$(_acre_options)" -- "${BASH_REMATCH[2]}"))
+    compopt -o nospace
+    return
+  fi
+
   case $before in
-    --option)
-      COMPREPLY=($(compgen -W "$(_acre_options)" -- "$word"))
-      compopt -o nospace
-      return
-      ;;
     --json | --svg | --html | --png | --diff)
       COMPREPLY=($(compgen -f -- "$word"))
       compopt -o filenames
