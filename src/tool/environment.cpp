@@ -105,7 +105,14 @@ std::string merge_options(std::string_view inherited, const std::vector<std::str
   }
   // Later items win, in the library too.
   for (const auto& list : given) {
-    for (const auto& item : split_list(list)) {
+    const auto items = split_list(list);
+    if (items.empty()) {
+      throw error(exit_code::misuse,
+                  fmt::format("--option does not take '{}'; it takes NAME=VALUE, such as "
+                              "thp=large; 'acre options' lists the names",
+                              list));
+    }
+    for (const auto& item : items) {
       require_given(item);
       append(item);
     }

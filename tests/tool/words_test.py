@@ -64,6 +64,8 @@ class Misuse(ToolCase):
         self.assert_option_error("tph=never", "did you mean 'thp'?")
         self.assert_option_error("colour=red", "unknown option 'colour'", "'acre options' lists")
         self.assert_option_error("=3", "unknown option ''")
+        for nothing in ("", " ", ","):
+            self.assert_option_error(nothing, f"does not take '{nothing}'", "NAME=VALUE")
         self.assert_option_error("thp", "option thp has no value", "never, large, always")
         self.assert_option_error("thp=", "does not take ''")
         self.assert_option_error("thp=Never", "one of never, large, always")
