@@ -2,15 +2,18 @@
 
 #include "tool/file_descriptor.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
+#include <vector>
 
 #include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace acre::tool {
 namespace {
@@ -45,6 +48,34 @@ bool read_loader(int file, std::string& loader) {
   return true;
 }
 
+/// All that a section holds; empty when it does not lie in the file.
+template <class T>
+std::vector<T> read_section(int file, const Elf64_Shdr& section) {
+  struct stat status{};
+  // Before the memory is taken: the size may be any number.
+  if (::fstat(file, &status) != 0 || section.sh_size > static_cast<std::uint64_t>(status.st_size) ||
+      section.sh_offset > static_cast<std::uint64_t>(status.st_size))
+    return {};
+  std::vector<T> items(section.sh_size / sizeof(T));
+  const auto size = items.size() * sizeof(T);
+  if (::pread(file, items.data(), size, static_cast<off_t>(section.sh_offset)) !=
+      static_cast<ssize_t>(size))
+    return {};
+  return items;
+}
+
+bool has_symbol(int file, const Elf64_Shdr& symbols, const Elf64_Shdr& texts,
+                std::string_view name) {
+  const auto bytes = read_section<char>(file, texts);
+  const std::string_view names(bytes.data(), bytes.size());
+  const auto is_it = [&](const Elf64_Sym& symbol) {
+    if (symbol.st_shndx == SHN_UNDEF || symbol.st_name >= names.size()) return false;
+    const auto rest = names.substr(symbol.st_name);
+    return rest.starts_with(name) && rest.size() > name.size() && rest[name.size()] == '\0';
+  };
+  return std::ranges::any_of(read_section<Elf64_Sym>(file, symbols), is_it);
+}
+
 }  // namespace
 
 std::expected<elf_file, elf_problem> read_elf_file(const std::string& path) {
@@ -73,6 +104,27 @@ std::expected<elf_file, elf_problem> read_elf_file(const std::string& path) {
                                    : read_loader<Elf32_Ehdr, Elf32_Phdr>(file.get(), result.loader);
   if (!ok) return std::unexpected(elf_problem::damaged);
   return result;
+}
+
+bool defines_symbol(const std::string& path, symbol_table table, std::string_view name) {
+  const file_descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  Elf64_Ehdr header;
+  if (!file.is_open() || !read_at(file.get(), 0, header)) return false;
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      header.e_shentsize != sizeof(Elf64_Shdr))
+    return false;
+  const auto section = [&](std::uint64_t index, Elf64_Shdr& into) {
+    return index < header.e_shnum &&
+           read_at(file.get(), header.e_shoff + index * sizeof(Elf64_Shdr), into);
+  };
+  const auto type = table == symbol_table::dynamic ? SHT_DYNSYM : SHT_SYMTAB;
+  Elf64_Shdr symbols;
+  for (std::uint64_t index = 0; section(index, symbols); ++index) {
+    if (symbols.sh_type != static_cast<Elf64_Word>(type)) continue;
+    Elf64_Shdr texts;
+    return section(symbols.sh_link, texts) && has_symbol(file.get(), symbols, texts, name);
+  }
+  return false;
 }
 
 std::string describe_machine(const elf_file& file) {

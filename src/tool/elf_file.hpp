@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <expected>
 #include <string>
+#include <string_view>
 
 namespace acre::tool {
 
@@ -22,6 +23,16 @@ enum class elf_problem : std::uint8_t {
 
 /// Reads the headers of the file at `path`. Nothing in the file is trusted.
 [[nodiscard]] std::expected<elf_file, elf_problem> read_elf_file(const std::string& path);
+
+enum class symbol_table : std::uint8_t {
+  dynamic,  ///< what the loader sees
+  all,      ///< what strip(1) takes away
+};
+
+/// Whether the 64-bit file at `path` defines a symbol of that name; false where it cannot be read,
+/// too. Nothing in the file is trusted.
+[[nodiscard]] bool defines_symbol(const std::string& path, symbol_table table,
+                                  std::string_view name);
 
 /// The machine's name as people know it: "x86-64", "32-bit ARM"; a number when it is rare.
 [[nodiscard]] std::string describe_machine(const elf_file& file);

@@ -47,6 +47,13 @@ library find_library() {
       throw error(exit_code::misuse,
                   fmt::format("{} is not a library that can be read", path.string()));
     }
+    // Any library can be preloaded, and then the program would run without a word on another heap.
+    if (!defines_symbol(path.string(), symbol_table::dynamic, "acre_malloc")) {
+      throw error(exit_code::misuse,
+                  fmt::format("{} is not Acre's library: it has no symbol acre_malloc; set "
+                              "ACRE_LIBRARY to a {}",
+                              path.string(), file_name));
+    }
     return {path.string(), *headers};
   }
   throw error(exit_code::misuse,

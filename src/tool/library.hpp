@@ -15,7 +15,7 @@ struct library {
 /// Finds libacre-malloc.so: where $ACRE_LIBRARY says, else beside the installed tool, else in the
 /// build tree.
 ///
-/// Throws:  error that names all places looked at.
+/// Throws:  error that names all places looked at, or says why the file there is not the library.
 [[nodiscard]] library find_library();
 
 }  // namespace acre::tool

@@ -2,7 +2,7 @@
 
 import json
 
-from tool_case import HOST, ToolCase, elf_program, main
+from tool_case import LIBRARY, ToolCase, main
 
 
 class Bench(ToolCase):
@@ -42,7 +42,10 @@ class Bench(ToolCase):
         self.assertIn(" sig 11 ", self.bench("--", "sh", "-c", "kill -SEGV $$").stdout)
 
     def test_tells_a_library_that_cannot_be_preloaded(self):
-        chosen = {"ACRE_LIBRARY": self.write_program("broken.so", elf_program(HOST))}
+        with open(LIBRARY, "rb") as file:
+            library = bytearray(file.read())
+        library[16] = 1  # an object file, says the header now
+        chosen = {"ACRE_LIBRARY": self.write_program("broken.so", bytes(library))}
         result = self.acre("bench", "--allocators", "acre,glibc", "--reps", "1", "--", "sh", "-c",
                            "exit 0", environment=chosen)
         if "build with ACRE_BUILD_BENCH" in result.stderr:

@@ -104,6 +104,17 @@ class Library(ToolCase):
         chosen = {"ACRE_LIBRARY": path}
         self.assert_error(self.acre("run", "--", "true", environment=chosen), 2, "space or a colon")
 
+    def test_a_library_that_is_another(self):
+        image = elf_program(HOST, loader=LOADER)
+        with open(os.environ["ACRE_TOOL"], "rb") as tool:
+            whole = tool.read()
+        # The last one's sections lie where the file has ended long before.
+        for content in (image, whole, whole[:4096]):
+            chosen = {"ACRE_LIBRARY": self.write_program("other.so", content)}
+            for command in (["run", "--", "true"], ["bench", "--", "true"]):
+                self.assert_error(self.acre(*command, environment=chosen), 2, "not Acre's library",
+                                  "set ACRE_LIBRARY to a libacre-malloc.so")
+
     def test_a_file_that_is_no_library(self):
         chosen = {"ACRE_LIBRARY": self.write_program("text", "text")}
         self.assert_error(self.acre("run", "--", "true", environment=chosen), 2, "not a library")
