@@ -23,6 +23,10 @@ namespace {
 /// The kernel's own limit for scripts whose interpreter is a script.
 constexpr int script_depth_max = 5;
 
+/// acre::preload::reads_options, which a program has from libacre-malloc.a alone: libacre.a, for a
+/// heap beside the system's, leaves it out.
+constexpr std::string_view linked_heap = "_ZN4acre7preload13reads_optionsE";
+
 [[noreturn]] void refuse(const std::string& path, std::string_view why) {
   throw error(exit_code::cannot_execute,
               fmt::format("cannot run {} on Acre's heap: {}", path, why));
@@ -94,6 +98,11 @@ void require_preloadable_elf(const std::string& path, const elf_file& file,
                              describe_machine(file), describe_machine(library)));
   }
   if (file.loader.empty()) {
+    if (defines_symbol(path, symbol_table::all, linked_heap)) {
+      refuse(path,
+             "it is statically linked and runs on Acre's heap already; for its figures run it by "
+             "itself with ACRE_OPTIONS=summary_path=FILE");
+    }
     refuse(path,
            "it is statically linked, so no library can be preloaded; link it with -lacre-malloc "
            "instead");

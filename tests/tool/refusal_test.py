@@ -29,6 +29,11 @@ class Commands(ToolCase):
         path = self.write_program("static", elf_program(HOST))
         self.assert_error(self.acre("run", "--", path), 126, "statically linked", "-lacre-malloc")
 
+    def test_a_static_program_that_is_linked_with_the_heap(self):
+        path = os.environ["ACRE_STATIC_PROGRAM"]
+        self.assert_error(self.acre("run", "--", path), 126, "on Acre's heap already",
+                          "ACRE_OPTIONS=summary_path=FILE")
+
     def test_another_architecture(self):
         path = self.write_program("other", elf_program(OTHER, loader=LOADER))
         self.assert_error(self.acre("run", "--", path), 126, "ARM 64", "x86-64")
