@@ -1,5 +1,7 @@
 #include "tool/run_json.hpp"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -19,6 +21,15 @@ json sources(const std::vector<heap_report>& reports) {
   return list;
 }
 
+/// The highest of any process. What the kernel tells of ended children lacks pages that its
+/// processors had yet to add up, so a process may have seen more in /proc.
+std::uint64_t rss_peak_bytes(const run_record& record, const std::vector<heap_report>& processes) {
+  auto peak = static_cast<std::uint64_t>(record.end().usage.ru_maxrss) * 1024;
+  for (const auto& report : processes)
+    peak = std::max(peak, report.rss_peak_bytes);
+  return peak;
+}
+
 json signal_name(const child_end& end) {
   if (end.exit_code) return nullptr;
   const char* const name = ::sigabbrev_np(end.signal);
@@ -29,6 +40,7 @@ json signal_name(const child_end& end) {
 
 std::string format_run_json(const run_record& record) {
   const auto& end = record.end();
+  const auto processes = record.processes();
   json run;
   run["acre_version"] = ACRE_VERSION;
   run["command"] = record.words();
@@ -38,11 +50,11 @@ std::string format_run_json(const run_record& record) {
   run["wall_ms"] = end.wall.count();
   run["user_ms"] = milliseconds(end.usage.ru_utime);
   run["system_ms"] = milliseconds(end.usage.ru_stime);
-  run["rss_peak_bytes"] = end.usage.ru_maxrss * 1024;
+  run["rss_peak_bytes"] = rss_peak_bytes(record, processes);
   run["minor_faults"] = end.usage.ru_minflt;
   run["major_faults"] = end.usage.ru_majflt;
   run["allocations"] = record.allocations();
-  run["processes"] = sources(record.processes());
+  run["processes"] = sources(processes);
   run["ticks"] = sources(record.ticks());
   run["unreadable_lines"] = record.unreadable_lines();
   // Arguments are bytes and need not be UTF-8.

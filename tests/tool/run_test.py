@@ -187,8 +187,16 @@ class Json(ToolCase):
         self.assertEqual(run["processes"][1]["ppid"], run["pid"])
         self.assertEqual(run["processes"][0]["waste"]["slab_free_bytes"], 2097152)
         self.assertEqual(len(run["processes"][0]["classes"]), 6)
-        for name in ("wall_ms", "user_ms", "system_ms", "rss_peak_bytes", "minor_faults"):
+        # Far more than the kernel says of these two.
+        self.assertEqual(run["rss_peak_bytes"], 85248896)
+        for name in ("wall_ms", "user_ms", "system_ms", "minor_faults"):
             self.assertGreaterEqual(run[name], 0)
+
+    def test_leaves_out_a_first_process_without_figures(self):
+        run = self.run_json("python3", "-c", "import os; os.system('bash -c true'); os._exit(0)")
+        names = [os.path.basename(each["exe"]) for each in run["processes"]]
+        self.assertIn("bash", names)
+        self.assertNotIn(run["pid"], [each["pid"] for each in run["processes"]])
 
     def test_names_the_signal(self):
         run = self.run_json("sh", "-c", "kill -TERM $$")
