@@ -13,6 +13,8 @@ namespace acre::tool {
 namespace {
 
 constexpr int status_wrong_checksum = -1;
+/// From here on a difference says more of the disturbance than of the allocators.
+constexpr double spread_max = 0.20;
 
 using figure_member = double measurement::*;
 
@@ -96,6 +98,20 @@ std::string table(const bench_results& results, std::string_view title, figure_m
   return text + std::string(colours.end) + "\n";
 }
 
+/// Says in how many rows the runs lie so far apart that they tell little; empty when in none.
+std::string spread_note(const bench_results& results) {
+  const auto is_wide = [](const std::vector<bench_cell>& row) {
+    return std::max(spread_of(row, &measurement::cpu_s), spread_of(row, &measurement::peak_bytes)) >
+           spread_max;
+  };
+  const auto count = std::ranges::count_if(results.cells, is_wide);
+  if (count == 0) return {};
+  return fmt::format(
+      "\nIn {} of {} rows the runs of one allocator lie more than {:.0f} % apart. Most often\n"
+      "the machine was busy; differences within +- may be chance.\n",
+      count, results.cells.size(), spread_max * 100);
+}
+
 }  // namespace
 
 std::string bench_cell::problem() const {
@@ -146,7 +162,8 @@ std::string format_bench(const bench_results& results, const ink& colours) {
   return table(results, "CPU time, as a multiple of the row's best", &measurement::cpu_s, colours) +
          "\n" +
          table(results, "Peak RSS, as a multiple of the row's best", &measurement::peak_bytes,
-               colours);
+               colours) +
+         spread_note(results);
 }
 
 std::string format_bench_json(const bench_results& results) {

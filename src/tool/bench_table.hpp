@@ -39,7 +39,8 @@ struct bench_results {
   [[nodiscard]] bool has_first_failed() const;
 };
 
-/// Tables of ratios to the best of each row, for CPU time and for peak RSS, with geometric means.
+/// Tables of ratios to the best of each row, for CPU time and for peak RSS, with geometric means,
+/// and a note when runs lie far apart.
 [[nodiscard]] std::string format_bench(const bench_results& results, const ink& colours);
 
 /// All figures as one JSON object.

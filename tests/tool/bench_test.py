@@ -6,8 +6,10 @@ from tool_case import LIBRARY, ToolCase, main
 
 
 class Bench(ToolCase):
-    def bench(self, *words):
-        result = self.acre("bench", "--allocators", "acre,glibc", "--reps", "1", *words)
+    def bench(self, *words, repetitions=1):
+        result = self.acre(
+            "bench", "--allocators", "acre,glibc", "--reps", str(repetitions), *words
+        )
         if "build with ACRE_BUILD_BENCH" in result.stderr:
             self.skipTest("the benchmark programs are not built")
         return result
@@ -22,6 +24,7 @@ class Bench(ToolCase):
         self.assertRegex(result.stdout, r"\nstartup +[0-9.]+ M +0% +[0-9.]+ +[0-9.]+\n")
         self.assertRegex(result.stdout, r"\ngeometric mean +[0-9.]{5} +[0-9.]{5}\n")
         self.assertNotIn("\x1b", result.stdout + result.stderr)
+        self.assertNotIn("apart", result.stdout)
 
     def test_compares_on_a_command(self):
         result = self.bench("--json", "-", "--", "sh", "-c", "exit 0")
@@ -32,6 +35,14 @@ class Bench(ToolCase):
         self.assertEqual(row["name"], "sh")
         self.assertEqual(len(row["results"]["acre"]["cpu_s"]), 1)
         self.assertGreater(row["results"]["glibc"]["peak_bytes"][0], 500_000)
+
+    def test_tells_rows_whose_runs_lie_far_apart(self):
+        mark = self.path("mark")
+        script = f"[ -e {mark} ] || for i in $(seq 200000); do :; done; touch {mark}"
+        result = self.bench("--", "sh", "-c", script, repetitions=2)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("\nIn 1 of 1 rows the runs of one allocator lie more than 20 % apart",
+                      result.stdout)
 
     def test_tells_a_row_that_fails(self):
         result = self.bench("--", "sh", "-c", "exit 3")
