@@ -24,13 +24,13 @@ struct heap_statistics {
 
 /// A heap of its own: a memory resource that can be limited, named and destroyed whole.
 ///
-/// Ownership:      owns every block it gave out; the destructor frees them all, in time
-/// proportional
-///                 to the pages held, and runs no destructors of the objects in them.
-/// Thread-safety:  all members but the destructor may be called from any thread.
+/// Ownership:      owns every block it gave out; the destructor frees them all in time that grows
+///                 with the pages held, and runs no destructors of the objects in them. A block
+///                 may also go to `acre_free`, and to `free` where Acre is the program's malloc.
+/// Thread-safety:  any thread may call any member at any time, but for the destructor and
+///                 `release`, during which no other thread may use the heap.
 /// Fails:          the constructor and `allocate` throw `std::bad_alloc`; `try_allocate` returns
-/// null. Blocks:         may also be given to `acre_free` (and `free` where Acre is the program's
-/// malloc).
+///                 null.
 class ACRE_API heap final : public std::pmr::memory_resource {
  public:
   explicit heap(const heap_options& options = {});
