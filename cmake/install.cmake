@@ -2,6 +2,7 @@
 #   dev     the library, headers, CMake package and pkg-config files
 #   malloc  libacre-malloc.so
 #   tool    the acre command, its man page and the programs of acre bench
+# Each has the pages of docs/ that its users need.
 include(CMakePackageConfigHelpers)
 
 set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/acre)
@@ -45,11 +46,19 @@ if(TARGET acre_tool)
   endif()
 endif()
 
-# Debian wants the licence beside each package.
+# Debian wants the licence and the changes beside each package.
 foreach(pair IN ITEMS dev=libacre-dev malloc=libacre-malloc tool=acre)
   string(REPLACE "=" ";" pair ${pair})
   list(GET pair 0 component)
   list(GET pair 1 package)
   install(FILES LICENSE RENAME copyright COMPONENT ${component}
     DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package})
+  install(FILES CHANGELOG.md RENAME changelog COMPONENT ${component}
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package})
 endforeach()
+install(FILES docs/heap.md docs/bytes.md COMPONENT dev
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libacre-dev)
+install(DIRECTORY docs/os docs/region COMPONENT dev
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libacre-dev)
+install(FILES docs/heap.md docs/machine.md docs/maps.md docs/pages.md COMPONENT tool
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/acre)

@@ -63,9 +63,11 @@ expect() {
 }
 
 quietly cpack --config "$build/CPackConfig.cmake" -G DEB -B "$work/deb"
-expect libacre-malloc '/usr/lib/.*/?libacre-malloc\.so -> ' '/usr/share/doc/libacre-malloc/copyright$'
+expect libacre-malloc '/usr/lib/.*/?libacre-malloc\.so -> ' '/usr/share/doc/libacre-malloc/copyright$' \
+  '/usr/share/doc/libacre-malloc/changelog\.gz$'
 expect libacre-dev '/libacre\.a$' '/libacre-malloc\.a$' '/usr/include/acre/malloc\.h$' \
-  '/usr/include/acre/heap/heap\.hpp$' '/acre-config\.cmake$' '/acre\.pc$' '/acre-malloc\.pc$'
-expect acre '/usr/bin/acre$' '/usr/share/man/man1/acre\.1$' \
+  '/usr/include/acre/heap/heap\.hpp$' '/acre-config\.cmake$' '/acre\.pc$' '/acre-malloc\.pc$' \
+  '/usr/share/doc/libacre-dev/heap\.md$' '/usr/share/doc/libacre-dev/region/regions\.md$'
+expect acre '/usr/bin/acre$' '/usr/share/man/man1/acre\.1\.gz$' '/usr/share/doc/acre/maps\.md$' \
   '/bash-completion/completions/acre$' '/usr/libexec/acre/acre-workloads$'
 echo "installation: ok"
