@@ -428,6 +428,7 @@ int guarded_then_own(const struct sigaction& action) {
   ::sigaction(SIGBUS, &action, nullptr);
   const scratch_file file(2 * page);
   auto made = file_mapping::open(file.path(), file_access::read_only);
+  ::unlink(file.path());  // here, as the signal that is expected may end the process
   file.truncate(0);
   std::array<std::byte, 10> buffer{};
   for (int round = 1; round <= 3; ++round) {
