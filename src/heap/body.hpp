@@ -74,7 +74,7 @@ inline constexpr std::size_t body_bytes = 131072;
 
 /// Runs of up to so many pages may wait in a heap for its next slab, so that a class that fills and
 /// empties slabs does not go to the page heap each time.
-inline constexpr std::size_t spare_slab_pages_max = 8;
+inline constexpr std::size_t spare_slab_pages_max = 16;
 
 /// Words of the stack of a busy class; 0 where the first, small one is all there is.
 [[nodiscard]] constexpr std::size_t stack_words_of(const class_shape& shape) noexcept {

@@ -30,18 +30,47 @@ void note_used(heap_body& heap, std::int64_t bytes) noexcept ACRE_REQUIRES(heap.
   heap.used_delta = 0;
 }
 
-/// Runs of up to so many pages wait in a heap for its next slab. Long slabs are made in heaps of a
-/// megabyte and more; in a smaller one that rests, long runs would only lie idle.
-std::size_t spare_run_pages_max(const heap_body& heap) noexcept {
-  constexpr std::size_t large_heap_pages = 256;
-  const bool large = heap.pages.load(std::memory_order_relaxed) >= large_heap_pages;
-  return large ? spare_slab_pages_max : spare_slab_pages_max / 2;
+/// How many spare pages a heap may keep: a quarter of what it holds up to 128 KiB, then a 16th; 64
+/// KiB in any case.
+std::size_t spare_pages_max(const heap_body& heap) noexcept {
+  const std::size_t held = heap.pages.load(std::memory_order_relaxed);
+  return std::max({std::size_t{16}, std::min(held / 4, std::size_t{32}), held / 16});
 }
 
-/// How many spare pages a heap may keep: 64 KiB, or 1/32 of what it holds.
-std::size_t spare_pages_max(const heap_body& heap) noexcept {
-  constexpr std::size_t least = 16;
-  return std::max(least, heap.pages.load(std::memory_order_relaxed) / 32);
+/// Gives the newest of the spare runs of `pages` pages back. Requires: there is one.
+void give_spares_back(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(heap.lock) {
+  constexpr std::size_t most = 16;
+  run_index& spare = heap.spare_slabs[pages - 1];
+  const run_index first = spare;
+  run_index last = first;
+  std::size_t count = 1;
+  for (; count < most && space.runs[last].next != 0; ++count)
+    last = space.runs[last].next;
+  spare = std::exchange(space.runs[last].next, 0);
+  heap.spare_pages -= count * pages;
+  return_pages(heap, count * pages);
+  process_pages.release_several(first);
+}
+
+/// Gives all spare runs back.
+void give_all_spares_back(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
+  for (std::size_t pages = 1; pages <= spare_slab_pages_max; ++pages)
+    while (heap.spare_slabs[pages - 1] != 0)
+      give_spares_back(heap, pages);
+}
+
+/// Runs for slabs, as of `page_heap::allocate_several`. Before pages become resident for one, the
+/// heap's spare ones go back if they are as many: these, with what lies around them, serve first.
+std::size_t allocate_runs(heap_body& heap, run_index* runs, const page_request& each,
+                          std::size_t count) noexcept ACRE_REQUIRES(heap.lock) {
+  if (heap.spare_pages >= each.pages) {
+    page_request resident = each;
+    resident.source = page_source::dirty_only;
+    const std::size_t got = process_pages.allocate_several(runs, resident, count);
+    if (got > 0) return got;
+    give_all_spares_back(heap);
+  }
+  return process_pages.allocate_several(runs, each, count);
 }
 
 /// Fetches a run of `pages` pages for a slab, or of fewer as `shorter` allows (see page_request;
@@ -61,7 +90,7 @@ run_index fetch_run(heap_body& heap, std::size_t pages, std::uint32_t shorter) n
                           .state = run_state::slab,
                           .shorter = wanted == 1 && heap.kind != body_kind::object ? shorter : 0,
                           .home = heap.home};
-  const std::size_t got = process_pages.allocate_several(runs, each, wanted);
+  const std::size_t got = allocate_runs(heap, runs, each, wanted);
   const std::size_t got_pages = got == 0 ? 0 : got * space.runs[runs[0]].pages;
   if (got_pages < wanted * pages) return_pages(heap, wanted * pages - got_pages);
   if (got == 0) return 0;
@@ -169,21 +198,6 @@ void give_pages_back(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap
   process_pages.release(run);
 }
 
-/// Gives the newest of the spare runs of `pages` pages back. Requires: there is one.
-void give_spares_back(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(heap.lock) {
-  constexpr std::size_t most = 16;
-  run_index& spare = heap.spare_slabs[pages - 1];
-  const run_index first = spare;
-  run_index last = first;
-  std::size_t count = 1;
-  for (; count < most && space.runs[last].next != 0; ++count)
-    last = space.runs[last].next;
-  spare = std::exchange(space.runs[last].next, 0);
-  heap.spare_pages -= count * pages;
-  return_pages(heap, count * pages);
-  process_pages.release_several(first);
-}
-
 /// Takes an empty slab apart. Its pages become spare if there is room.
 void drop_slab(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   page_run& slab = space.runs[run];
@@ -195,7 +209,7 @@ void drop_slab(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock)
   heap.free_bytes -= bytes;
   heap.emptied_bytes += bytes;
   set_owners(slab, nullptr);
-  if (slab.pages > spare_run_pages_max(heap) || heap.kind == body_kind::object)
+  if (slab.pages > spare_slab_pages_max || heap.kind == body_kind::object)
     return give_pages_back(heap, run);
   set_state(slab, run_state::held);
   run_index& spare = heap.spare_slabs[slab.pages - 1];
@@ -597,9 +611,7 @@ void drop_empty_slabs(heap_body& heap) noexcept {
       run = next;
     }
   });
-  for (std::size_t pages = 1; pages <= spare_slab_pages_max; ++pages)
-    while (heap.spare_slabs[pages - 1] != 0)
-      give_spares_back(heap, pages);
+  give_all_spares_back(heap);
 }
 
 void own_run(heap_body& heap, run_index run) noexcept {
