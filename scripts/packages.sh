@@ -15,6 +15,16 @@ test_packages=(
 # redis-tools, not redis-server: it holds the same binary, and installs no service that would start.
 demo_packages=(redis-tools python3)
 
+# take_no_arguments "$@": the head of the script that sourced this is its help.
+take_no_arguments() {
+  [ $# -gt 0 ] || return 0
+  case $1 in
+    -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit 0 ;;
+  esac
+  echo "error: unexpected argument '$1': $0 takes none" >&2
+  exit 2
+}
+
 # install_missing PACKAGE...: leaves packages alone that are there, and asks nothing.
 install_missing() {
   local package missing=() as_root=()
