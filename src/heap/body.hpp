@@ -125,16 +125,17 @@ struct alignas(body_bytes) heap_body {
   body_kind kind = body_kind::thread;
   std::uint8_t home = 0;  ///< of its pages; see page_heap.hpp
   run_index spare_slabs[spare_slab_pages_max] =
-      {};                         ///< by length: runs kept for the next slab; guarded by lock
-  std::size_t spare_pages = 0;    ///< pages of these; guarded by lock
-  std::size_t free_bytes = 0;     ///< in slots of slabs; guarded by lock
-  std::size_t given_bytes = 0;    ///< lately brought back to slabs; see slabs.cpp; by lock
-  std::size_t emptied_bytes = 0;  ///< lately in slabs that became empty; by lock
-  std::size_t deep_bytes = 0;     ///< what the deep stacks (deep_stack.hpp) may hold; by lock
-  std::uint32_t visits = 0;       ///< refills and flushes; guarded by lock
-  heap_owner owner;               ///< thread: guarded by lock
-  run_index owned = 0;            ///< object: all its runs; guarded by lock
-  std::size_t limit_pages = 0;    ///< object: 0 is none
+      {};                            ///< by length: runs kept for the next slab; guarded by lock
+  std::size_t spare_pages = 0;       ///< pages of these; guarded by lock
+  std::size_t free_bytes = 0;        ///< in slots of slabs; guarded by lock
+  std::size_t given_bytes = 0;       ///< lately brought back to slabs; see slabs.cpp; by lock
+  std::size_t emptied_bytes = 0;     ///< lately in slabs that became empty; by lock
+  std::size_t left_empty_pages = 0;  ///< part of `pages_left_empty`; guarded by lock
+  std::size_t deep_bytes = 0;        ///< what the deep stacks (deep_stack.hpp) may hold; by lock
+  std::uint32_t visits = 0;          ///< refills and flushes; guarded by lock
+  heap_owner owner;                  ///< thread: guarded by lock
+  run_index owned = 0;               ///< object: all its runs; guarded by lock
+  std::size_t limit_pages = 0;       ///< object: 0 is none
   /// Bins that are set up. Written by the owner alone (or under lock: objects and the common heap);
   /// others read it under lock, to find the bins whose slabs, guarded by lock, they visit. A bin
   /// that such a reader misses has no slab yet, so relaxed suffices.

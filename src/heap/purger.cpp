@@ -78,7 +78,6 @@ void purge_while_useful() noexcept {
     // Once all is quiet: the empty slabs that heaps keep for their next allocation.
     if (quiet > 0 && !dropped) {
       gate.acquire();
-      pages_left_empty.store(0, std::memory_order_relaxed);
       dropped = try_each_heap(drop_empty, nullptr);
       gate.release();
       purge_free_slots(&gate);

@@ -75,6 +75,7 @@ void record_owner(heap_body& heap) noexcept {
   const std::int32_t thread = os::thread_id();
   if (!heap.lock.acquire_unless(fork_pending)) return;
   heap.owner = {.current = &current, .process = process, .thread = thread};
+  count_left_empty(heap, 0);
   heap.lock.release();
   heaps_in_use.fetch_add(1, std::memory_order_relaxed);
 }

@@ -30,11 +30,12 @@ void note_used(heap_body& heap, std::int64_t bytes) noexcept ACRE_REQUIRES(heap.
   heap.used_delta = 0;
 }
 
-/// How many spare pages a heap may keep: a quarter of what it holds up to 128 KiB, then a 16th; 64
-/// KiB in any case.
+/// How many spare pages a heap may keep: a quarter of what it holds up to 128 KiB, then a 16th up
+/// to the 2 MiB that are worth a purging thread, which does not know of them; 64 KiB in any case.
 std::size_t spare_pages_max(const heap_body& heap) noexcept {
   const std::size_t held = heap.pages.load(std::memory_order_relaxed);
-  return std::max({std::size_t{16}, std::min(held / 4, std::size_t{32}), held / 16});
+  return std::max({std::size_t{16}, std::min(held / 4, std::size_t{32}),
+                   std::min(held / 16, std::size_t{512})});
 }
 
 /// Gives the newest of the spare runs of `pages` pages back. Requires: there is one.
@@ -198,7 +199,12 @@ void give_pages_back(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap
   process_pages.release(run);
 }
 
-/// Takes an empty slab apart. Its pages become spare if there is room.
+/// Whether the heap's thread has ended, as far as is known.
+bool is_left(const heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
+  return heap.owner.current == nullptr && heap.kind == body_kind::thread;
+}
+
+/// Takes an empty slab apart. Its pages become spare if there is room, and a thread to use them.
 void drop_slab(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock) {
   page_run& slab = space.runs[run];
   class_slabs& slabs = heap.slabs[slab.size_class];
@@ -209,7 +215,7 @@ void drop_slab(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.lock)
   heap.free_bytes -= bytes;
   heap.emptied_bytes += bytes;
   set_owners(slab, nullptr);
-  if (slab.pages > spare_slab_pages_max || heap.kind == body_kind::object)
+  if (slab.pages > spare_slab_pages_max || heap.kind == body_kind::object || is_left(heap))
     return give_pages_back(heap, run);
   set_state(slab, run_state::held);
   run_index& spare = heap.spare_slabs[slab.pages - 1];
@@ -226,13 +232,17 @@ void slab_is_empty(heap_body& heap, run_index run) noexcept ACRE_REQUIRES(heap.l
   const page_run& slab = space.runs[run];
   const bool last = slab.next == 0 && slab.previous == 0;
   if (!last || slab.pages > kept_pages_max) return drop_slab(heap, run);
-  if (heap.owner.current == nullptr && heap.kind == body_kind::thread)
-    pages_left_empty.fetch_add(slab.pages, std::memory_order_relaxed);
+  if (is_left(heap)) count_left_empty(heap, heap.left_empty_pages + slab.pages);
 }
 
 }  // namespace
 
 constinit std::atomic<std::size_t> pages_left_empty{0};
+
+void count_left_empty(heap_body& heap, std::size_t pages) noexcept {
+  pages_left_empty.fetch_add(pages - heap.left_empty_pages, std::memory_order_relaxed);
+  heap.left_empty_pages = pages;
+}
 
 void prepare_bin(heap_body& heap, bin& b) noexcept {
   const unsigned size_class = class_of_bin(heap, b);
@@ -255,6 +265,13 @@ void set_idle_capacity(bin& b, const class_shape& shape) noexcept {
 }
 
 namespace {
+
+/// A slab of another heap is about to be used; see count_left_empty.
+void uncount_left_empty(heap_body& heap, const page_run& slab) noexcept ACRE_REQUIRES(heap.lock) {
+  if (slab.free_count != slab.block_count) return;
+  const std::size_t counted = heap.left_empty_pages;
+  count_left_empty(heap, counted - std::min<std::size_t>(counted, slab.pages));
+}
 
 /// Moves up to `count` free slots of a slab to a stack, downwards from `slot`. Returns how many.
 std::size_t take_from_slab(heap_body& heap, run_index run, void** slot, std::size_t count) noexcept
@@ -318,8 +335,10 @@ std::size_t take_from_others(heap_body& heap, const bin& b, void** slot, std::si
     const class_slabs& slabs = other->slabs[size_class];
     const std::size_t before = taken;
     const bool has_ended = other->owner.thread == 0;
-    while ((frees_foreign || has_ended) && slabs.partial != 0 && taken < count)
+    while ((frees_foreign || has_ended) && slabs.partial != 0 && taken < count) {
+      uncount_left_empty(*other, space.runs[slabs.partial]);
       taken += take_from_slab(*other, slabs.partial, slot - taken, count - taken);
+    }
     note_used(*other, static_cast<std::int64_t>((taken - before) * bytes));
     other->lock.release();
   }
@@ -612,6 +631,7 @@ void drop_empty_slabs(heap_body& heap) noexcept {
     }
   });
   give_all_spares_back(heap);
+  count_left_empty(heap, 0);
 }
 
 void own_run(heap_body& heap, run_index run) noexcept {

@@ -49,9 +49,12 @@ void flush_oldest(heap_body& heap, bin& b, std::size_t count) noexcept ACRE_REQU
 /// caller owns the stacks.
 void flush_all(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);
 
-/// Pages of slabs that other threads emptied in heaps whose thread has ended, and that those keep;
-/// since the purging thread last dropped such slabs. A hint: the next thread may use them.
+/// Pages of slabs that other threads emptied in heaps whose thread has ended, and that those keep
+/// for the next thread. Relaxed: a hint.
 extern std::atomic<std::size_t> pages_left_empty;
+
+/// Sets what a heap adds to these: 0 once a thread has taken it, or its empty slabs are dropped.
+void count_left_empty(heap_body& heap, std::size_t pages) noexcept ACRE_REQUIRES(heap.lock);
 
 /// Gives back slabs that are kept though empty. Needs only the lock, not the stacks.
 void drop_empty_slabs(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);

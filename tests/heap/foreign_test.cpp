@@ -566,6 +566,38 @@ TEST(left_heaps, give_back_what_others_empty_later) {
   expect_back_after(0);
 }
 
+TEST(left_heaps, keep_no_spare_runs) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
+  using acre::heaps::process_pages;
+  const long delay_before = acre::heaps::config.purge_delay_ms.exchange(20);
+  std::vector<void*> blocks;
+  in_thread([&] { blocks = make_blocks(100'000, 512); });
+  (void)acre_malloc_trim(0);
+  const std::size_t before = process_pages.counts().live;
+  const std::size_t freed = blocks.size() / 18;  // less than a 16th
+  free_blocks(std::vector<void*>(blocks.begin(), blocks.begin() + static_cast<long>(freed)));
+  acre::mallocs::flush_own_caches();
+  EXPECT_LE(process_pages.counts().live, before - freed / 8 + 64);
+  free_blocks(std::vector<void*>(blocks.begin() + static_cast<long>(freed), blocks.end()));
+  acre::heaps::config.purge_delay_ms.store(delay_before);
+}
+
+TEST(left_heaps, of_short_threads_in_turn_count_nothing) {
+  (void)acre_malloc_trim(0);
+  const std::size_t before = acre::heaps::pages_left_empty.load();
+  for (int thread = 0; thread < 200; ++thread) {
+    std::vector<void*> blocks;
+    in_thread([&] {
+      for (std::size_t size_bytes = 400; size_bytes <= 1000; size_bytes += 16)
+        for (void* block : make_blocks(2, size_bytes))
+          blocks.push_back(block);
+    });
+    free_blocks(blocks);
+  }
+  acre::mallocs::flush_own_caches();
+  EXPECT_LE(acre::heaps::pages_left_empty.load(), before + 256);
+}
+
 TEST(left_heaps, give_back_what_others_empty_when_the_purging_thread_has_ended) {
   if (acre_test::is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
   for (int rest_ms = 20; rest_ms <= 320; rest_ms *= 2)
