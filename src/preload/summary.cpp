@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace acre::preload {
@@ -146,6 +147,9 @@ long open_path() noexcept {
 /// passed on to processes that outlive the tool or give up the right to it.
 void check_path() noexcept {
   if (std::string_view(path).starts_with("/proc/")) return;
+  struct stat kind{};
+  // A pipe's reader would take the end of this try for the end of all.
+  if (::stat(path, &kind) == 0 && !S_ISREG(kind.st_mode) && !S_ISDIR(kind.st_mode)) return;
   const long file = open_path();
   if (!os::failed(file)) {
     os::raw_syscall(SYS_close, file);
