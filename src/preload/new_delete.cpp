@@ -59,7 +59,8 @@ void* new_aligned(std::size_t size_bytes, std::size_t alignment) {
 }  // namespace
 }  // namespace acre::preload
 
-#define ACRE_EXPORT [[gnu::visibility("default")]]
+// Weak, since a program may replace some forms alone and link the rest from the archive.
+#define ACRE_EXPORT [[gnu::visibility("default"), gnu::weak]]
 using acre::heaps::release;
 using acre::preload::new_aligned;
 using acre::preload::new_block;

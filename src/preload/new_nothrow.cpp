@@ -31,7 +31,8 @@ void* try_new(Allocate allocate) noexcept {
 }  // namespace
 }  // namespace acre::preload
 
-#define ACRE_EXPORT [[gnu::visibility("default")]]
+// Weak, since a program may replace some forms alone and link the rest from the archive.
+#define ACRE_EXPORT [[gnu::visibility("default"), gnu::weak]]
 using acre::preload::try_new;
 using align = std::align_val_t;
 using std::size_t;
