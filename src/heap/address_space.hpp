@@ -66,6 +66,13 @@ inline void set_owner(std::size_t page, bin* owner) noexcept {
   return offset / class_shapes[slab.size_class].bytes;
 }
 
+/// Whether a slot of the slab begins at the address.
+[[nodiscard]] inline bool starts_slot(const page_run& slab, const void* address) noexcept {
+  const std::size_t index = slot_of(slab, address);
+  const std::size_t offset = index * class_shapes[slab.size_class].bytes;
+  return index < slab.block_count && space.address_of(slab.page) + offset == address;
+}
+
 /// The first page at or after `page` whose address is aligned.
 [[nodiscard]] inline std::size_t aligned_page(std::size_t page,
                                               std::size_t alignment_pages) noexcept {

@@ -7,11 +7,6 @@ namespace acre::heaps {
 
 namespace {
 
-bool starts_block(const page_run& slab, std::size_t index, const void* address) noexcept {
-  const std::size_t offset = index * class_shapes[slab.size_class].bytes;
-  return index < slab.block_count && space.address_of(slab.page) + offset == address;
-}
-
 /// Looks through the caches of a heap that no other thread uses.
 bad_free find_in(heap_body& heap) noexcept {
   bad_free found;
@@ -26,11 +21,11 @@ bad_free find_in(heap_body& heap) noexcept {
         // Another heap's bits are guarded by its own lock.
         if (owner == nullptr || is_large_marker(owner) || body_of(owner) != &heap) continue;
         page_run& slab = space.runs[space.run_of_page[page]];
-        const std::size_t index = slot_of(slab, *slot);
-        if (!starts_block(slab, index, *slot)) {
+        if (!starts_slot(slab, *slot)) {
           found = {misuse::interior, *slot};
           continue;
         }
+        const std::size_t index = slot_of(slab, *slot);
         visit(slab.free_bits[index / 64], std::uint64_t{1} << (index % 64), *slot);
       }
     });

@@ -152,8 +152,7 @@ void check_heap(heap_body& heap, void* context) noexcept {
     for (void** slot = b.base + 1; sound && slot <= b.top; ++slot) {
       const page_run& slab = space.runs[space.run_of_page[space.page_of(*slot)]];
       const std::size_t index = slot_of(slab, *slot);
-      sound = *slot == space.address_of(slab.page) + index * class_shapes[slab.size_class].bytes &&
-              (slab.free_bits[index / 64] >> (index % 64) & 1U) == 0 &&
+      sound = starts_slot(slab, *slot) && (slab.free_bits[index / 64] >> (index % 64) & 1U) == 0 &&
               !(may_hold_wide(slab) && is_further_slot(slab, index));
     }
   });

@@ -30,6 +30,7 @@ namespace acre::os {
 
 namespace {
 
+constexpr std::size_t page = 4096;
 constexpr long anonymous = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 std::size_t limit_of(int resource) noexcept {
@@ -82,17 +83,16 @@ bool purge(std::byte* address, std::size_t size_bytes) noexcept {
 }
 
 std::size_t resident_bytes(const std::byte* address, std::size_t size_bytes) noexcept {
-  constexpr std::size_t page_bytes = 4096;
   constexpr std::size_t pages_at_once = 1024;
   unsigned char seen[pages_at_once];
   std::size_t resident = 0;
-  for (std::size_t done = 0; done < size_bytes; done += pages_at_once * page_bytes) {
-    const std::size_t bytes = std::min(size_bytes - done, pages_at_once * page_bytes);
+  for (std::size_t done = 0; done < size_bytes; done += pages_at_once * page) {
+    const std::size_t bytes = std::min(size_bytes - done, pages_at_once * page);
     if (failed(raw_syscall(SYS_mincore, as_long(address + done), static_cast<long>(bytes),
                            as_long(seen))))
       return size_bytes;
-    for (std::size_t page = 0; page < bytes / page_bytes; ++page)
-      resident += (seen[page] & 1U) * page_bytes;
+    for (std::size_t index = 0; index < bytes / page; ++index)
+      resident += (seen[index] & 1U) * page;
   }
   return resident;
 }
@@ -117,8 +117,6 @@ bool strict_overcommit() noexcept {
 }  // namespace
 
 namespace {
-
-constexpr std::size_t page = 4096;
 
 long remap(std::byte* source, std::byte* target, std::size_t size_bytes) noexcept {
   const auto size = static_cast<long>(size_bytes);

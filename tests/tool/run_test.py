@@ -162,7 +162,6 @@ class Summary(ToolCase):
         text = self.acre("run", "-q", "--stats-every", "1h", "--", "true").stderr
         self.assertEqual(text.count("+1,234,567 allocations since\n"), 1, text)
 
-
     def test_counts_a_process_with_two_copies_of_the_library_once(self):
         for order in ("first", "last"):
             with self.subTest(order):
