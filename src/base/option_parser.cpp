@@ -1,5 +1,7 @@
 #include "base/option_parser.hpp"
 
+#include "base/text.hpp"
+
 namespace acre::base {
 namespace {
 
@@ -153,11 +155,6 @@ std::size_t edit_distance(std::string_view left, std::string_view right) noexcep
     }
   }
   return row[right.size()];
-}
-
-/// Not starts_with(), which unoptimized code turns into a call to the C++ run-time library.
-bool begins_with(std::string_view word, std::string_view start) noexcept {
-  return word.size() >= start.size() && std::string_view(word.data(), start.size()) == start;
 }
 
 /// The name that was most likely meant, or nothing when none is near.

@@ -6,6 +6,11 @@
 
 namespace acre::base {
 
+/// Not starts_with(), which unoptimized code turns into a call to the C++ run-time library.
+[[nodiscard]] inline bool begins_with(std::string_view word, std::string_view start) noexcept {
+  return word.size() >= start.size() && std::string_view(word.data(), start.size()) == start;
+}
+
 /// Builds a text in a buffer of fixed size; what does not fit is cut off.
 ///
 /// Async-signal-safe and allocation-free, so that reports can be written from inside malloc.

@@ -146,7 +146,7 @@ long open_path() noexcept {
 /// Says at the start that there will be no summary. Not of a path that `acre run` gave: it is
 /// passed on to processes that outlive the tool or give up the right to it.
 void check_path() noexcept {
-  if (std::string_view(path).starts_with("/proc/")) return;
+  if (base::begins_with(path, "/proc/")) return;
   struct stat kind{};
   // A pipe's reader would take the end of this try for the end of all.
   if (::stat(path, &kind) == 0 && !S_ISREG(kind.st_mode) && !S_ISDIR(kind.st_mode)) return;
