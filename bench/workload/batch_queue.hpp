@@ -22,11 +22,23 @@ class batch_queue {
   explicit batch_queue(std::size_t places) : places_{places} {}
 
   void put(block_batch* batch) {
+    bool first_time_full = false;
     {
       const std::scoped_lock hold{lock_};
       places_[(first_ + count_++) % places_.size()] = batch;
+      first_time_full = !was_full_ && count_ == places_.size();
+      was_full_ = was_full_ || first_time_full;
     }
-    ready_.notify_one();
+    if (first_time_full)
+      ready_.notify_all();
+    else
+      ready_.notify_one();
+  }
+
+  /// Waits until all places have been in use at once.
+  void wait_until_full() {
+    std::unique_lock hold{lock_};
+    ready_.wait(hold, [this] { return was_full_; });
   }
 
   block_batch* take() {
@@ -44,6 +56,7 @@ class batch_queue {
   off_heap_table<block_batch*> places_;
   std::size_t first_ = 0;
   std::size_t count_ = 0;
+  bool was_full_ = false;
 };
 
 /// A fixed number of batches, each either empty or full.

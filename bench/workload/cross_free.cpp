@@ -1,11 +1,13 @@
 // Producers allocate batches of small blocks, consumers free them and never allocate: the one-way
-// street on which blocks pile up with the wrong thread. Batches travel through a bounded queue, so
-// the bytes alive are bounded too, and what the allocator takes beyond them is its own.
+// street on which blocks pile up with the wrong thread. Batches travel through a bounded queue,
+// which the producers fill before the consumers begin. So the most bytes that are alive are the
+// same whichever side is faster, and what the allocator takes beyond them is its own.
 
 #include "batch_queue.hpp"
 #include "support.hpp"
 #include "workload.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace acre::bench {
@@ -27,6 +29,7 @@ std::uint64_t produce(batch_queues& queues, std::size_t batches, std::size_t siz
 
 std::uint64_t consume(batch_queues& queues, std::size_t batches, std::size_t size_bytes) {
   std::uint64_t sum = 0;
+  queues.full.wait_until_full();
   for (std::size_t taken = 0; taken < batches; ++taken) {
     block_batch* emptying = queues.full.take();
     for (std::size_t index = 0; index < emptying->count; ++index) {
@@ -42,7 +45,7 @@ std::uint64_t run(const arguments& given) {
   const std::size_t pairs = given["pairs"];
   const std::size_t batches = given["batches"];
   const std::size_t size_bytes = given["size"];
-  batch_queues queues{given["queue"] * pairs, given["blocks"]};
+  batch_queues queues{std::min(given["queue"], batches) * pairs, given["blocks"]};
   const stopwatch clock;
   const std::uint64_t sum = on_threads(pairs * 2, [&](std::size_t index) {
     return index % 2 == 0 ? produce(queues, batches, size_bytes)
