@@ -11,6 +11,7 @@
 #include "heap/purger.hpp"
 #include "heap/remote.hpp"
 #include "heap/slabs.hpp"
+#include "heap/stacks.hpp"
 #include "heap/wide_block.hpp"
 
 #include <algorithm>
@@ -25,23 +26,6 @@ namespace {
 constexpr std::uint8_t busy_pressure = 4;
 constexpr std::uint8_t large_busy_pressure = 16;
 
-[[nodiscard]] std::size_t capacity(const bin& b) noexcept {
-  return static_cast<std::size_t>(b.end - b.base);
-}
-
-/// Moves a busy class's stack to its larger place.
-void move_stack(heap_body& heap, bin& b) noexcept {
-  const unsigned size_class = class_of_bin(heap, b);
-  std::size_t first_word = 0;
-  for (unsigned c = 0; c < size_class; ++c)
-    first_word += stack_words_of(class_shapes[c]);
-  void** const base = heap.stacks + first_word - 1;
-  const std::size_t count = cached(b);
-  std::copy(b.base + 1, b.top + 1, base + 1);
-  b.base = base;
-  b.top = base + count;
-}
-
 /// Sets what a busy class may cache: an eighth of what its slabs hold, so that a class of which the
 /// program holds little does not hold more in its cache, and what its swings need.
 void set_busy_capacity(const heap_body& heap, bin& b, const class_shape& shape) noexcept
@@ -53,8 +37,7 @@ void set_busy_capacity(const heap_body& heap, bin& b, const class_shape& shape) 
   blocks = std::max<std::size_t>(blocks, slabs.swing_blocks);
   b.end = b.base + std::max(blocks, cached(b));
   const std::size_t low = std::max(blocks / 16, std::size_t{4}) - 1;
-  b.low =
-      static_cast<std::uint8_t>(shape.bytes > large_cached_bytes ? 0 : std::min(low, blocks / 2));
+  b.low = static_cast<std::uint8_t>(std::min(low, blocks / 2));
 }
 
 /// Called at each refill and flush: a class with many of them caches more.
@@ -65,9 +48,10 @@ void press(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
     if (++b.pressure < (large ? large_busy_pressure : busy_pressure)) return;
     b.busy = true;
     heap.slabs[class_of_bin(heap, b)].swing_blocks = 0;
-    if (b.base == b.first - 1 && stack_words_of(shape) > 0) move_stack(heap, b);
+    if (large) return set_large_capacity(heap, b, shape.cache_most);
+    if (b.base == b.first - 1 && shape.cache_most > std::size(b.first)) move_stack(heap, b);
   } else if (large) {
-    return;  // What it may cache does not change.
+    return;  // `widen_large` changes what it may cache.
   }
   if (!is_deep(heap, b)) set_busy_capacity(heap, b, shape);
 }
@@ -89,7 +73,7 @@ void sweep_bin(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
     if (is_deep(heap, b))
       leave_deep_stack(heap, b);
     else
-      set_idle_capacity(b, shape);
+      set_idle_capacity(heap, b);
     b.stamp = large ? taken : taken * 31 + 1;
     return;
   }
@@ -121,13 +105,40 @@ std::uint32_t taken_since_visit(class_slabs& slabs, const bin& b) noexcept {
   return taken;
 }
 
+/// Lets the stack of a medium class hold half as many again that is refilled or flushed at every
+/// few allocations: its blocks come and go at random. `since`: the allocations since the last
+/// visit.
+void widen_if_visited_often(heap_body& heap, bin& b, std::size_t since) noexcept
+    ACRE_REQUIRES(heap.lock) {
+  constexpr std::size_t few = 8;
+  constexpr std::uint8_t many_visits = 8;
+  const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  class_slabs& slabs = heap.slabs[class_of_bin(heap, b)];
+  const std::size_t blocks = capacity(b);
+  if (blocks >= shape.random_most || !b.busy) return;
+  // A deep stack's room is counted.
+  if (heap.kind != body_kind::thread || is_deep(heap, b)) return;
+  if (since >= few) {
+    if (slabs.early_visits > 0) --slabs.early_visits;
+    return;
+  }
+  if (++slabs.early_visits < many_visits) return;
+  slabs.early_visits = 0;
+  const std::size_t wanted = std::min<std::size_t>(blocks + (blocks + 1) / 2, shape.random_most);
+  if (wanted > std::size(b.first) && b.base == b.first - 1) move_stack(heap, b);
+  slabs.swing_blocks = static_cast<std::uint16_t>(wanted);
+  b.end = b.base + wanted;
+}
+
 /// Called before a refill.
-void note_refill(heap_body& heap, const bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+void note_refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
   if (!may_swing(size_class)) return;
   class_slabs& slabs = heap.slabs[size_class];
-  slabs.rose = taken_since_visit(slabs, b) <= capacity(b) + capacity(b) / 4;
+  const std::size_t since = taken_since_visit(slabs, b);
+  slabs.rose = since <= capacity(b) + capacity(b) / 4;
   slabs.fell = true;
+  widen_if_visited_often(heap, b, since);
 }
 
 /// What deep stacks may hold for the sake of swings. Less in a large heap: few small blocks keep
@@ -158,27 +169,32 @@ bool widen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
 bool grow_if_swinging(heap_body& heap, bin& b, filled_with blocks) noexcept
     ACRE_REQUIRES(heap.lock) {
   const unsigned size_class = class_of_bin(heap, b);
-  if (!may_swing(size_class) || heap.kind != body_kind::thread) return false;
+  if (!may_swing(size_class)) return widen_large(heap, b);
+  if (heap.kind != body_kind::thread) return false;
   class_slabs& slabs = heap.slabs[size_class];
   const std::size_t since = taken_since_visit(slabs, b);
   const bool falls = since <= capacity(b) / 4;
   slabs.fell = slabs.fell && since <= capacity(b) / 2;
+  widen_if_visited_often(heap, b, since);
+  if (b.top < b.end) return true;
   if (!slabs.rose || !falls) return false;
   if (widen(heap, b)) return true;
   if (blocks == filled_with::foreign) return deepen(heap, b, foreign_deep_room(heap));
   return (slabs.fell || size_class >= small_class_count) && deepen(heap, b, swing_deep_room(heap));
 }
 
-/// Fills the stack up to a level that leaves room for frees. Requires: the heap's lock.
+/// Fills the stack up to a level that leaves room for frees; never more blocks than a busy class
+/// may have in any case, since what swings need comes back by itself. Requires: the heap's lock.
 void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   ++heap.visits;
   const bool frees_foreign = judge_foreign(heap, b);
   note_refill(heap, b);
   press(heap, b);
   sweep(heap, b);
-  const std::size_t full =
-      std::min<std::size_t>(capacity(b), class_shapes[class_of_bin(heap, b)].cache_most);
-  const std::size_t level = full > 8 ? full / 2 : full;
+  const unsigned size_class = class_of_bin(heap, b);
+  const std::size_t full = std::min<std::size_t>(capacity(b), class_shapes[size_class].cache_most);
+  const bool half = full > 8 || (full > 2 && heap.slabs[size_class].swing_blocks > 0);
+  const std::size_t level = half ? full / 2 : full;
   if (cached(b) < level) (void)take_from_slabs(heap, b, level - cached(b), frees_foreign);
 }
 

@@ -4,6 +4,7 @@
 #include "heap/size_class.hpp"
 #include "os/lock.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -53,7 +54,8 @@ struct class_slabs {
   std::uint32_t pages;         ///< of all the class's slabs
   std::uint32_t free_slots;    ///< in all the class's slabs
   std::uint32_t visited_at;    ///< the bin's `allocations` at its last refill or flush
-  std::uint16_t swing_blocks;  ///< what the bin caches at least, for the class's swings
+  std::uint16_t swing_blocks;  ///< what the bin caches at least, for what the class showed
+  std::uint8_t early_visits;   ///< refills and flushes soon after the last, less the others
   bool rose;  ///< at the last refill hardly any block had been freed since the visit before
   bool fell;  ///< all flushes since then fit a fall: hardly more was taken than it had brought
 };
@@ -76,9 +78,11 @@ inline constexpr std::size_t body_bytes = 131072;
 /// empties slabs does not go to the page heap each time.
 inline constexpr std::size_t spare_slab_pages_max = 16;
 
-/// Words of the stack of a busy class; 0 where the first, small one is all there is.
+/// Words of a class's larger stack; 0 where the first, small one is all there is.
 [[nodiscard]] constexpr std::size_t stack_words_of(const class_shape& shape) noexcept {
-  return shape.cache_most > 8 ? shape.cache_most : 0;
+  const std::size_t most =
+      std::max<std::size_t>({shape.cache_most, shape.swing_most, shape.random_most});
+  return most > 8 ? most : 0;
 }
 inline constexpr std::size_t stack_words = [] {
   std::size_t words = 0;
@@ -131,11 +135,12 @@ struct alignas(body_bytes) heap_body {
   std::size_t given_bytes = 0;       ///< lately brought back to slabs; see slabs.cpp; by lock
   std::size_t emptied_bytes = 0;     ///< lately in slabs that became empty; by lock
   std::size_t left_empty_pages = 0;  ///< part of `pages_left_empty`; guarded by lock
-  std::size_t deep_bytes = 0;        ///< what the deep stacks (deep_stack.hpp) may hold; by lock
-  std::uint32_t visits = 0;          ///< refills and flushes; guarded by lock
-  heap_owner owner;                  ///< thread: guarded by lock
-  run_index owned = 0;               ///< object: all its runs; guarded by lock
-  std::size_t limit_pages = 0;       ///< object: 0 is none
+  std::size_t large_bytes = 0;  ///< what stacks may hold for swings of blocks above 8 KiB; by lock
+  std::size_t deep_bytes = 0;   ///< what the deep stacks (deep_stack.hpp) may hold; by lock
+  std::uint32_t visits = 0;     ///< refills and flushes; guarded by lock
+  heap_owner owner;             ///< thread: guarded by lock
+  run_index owned = 0;          ///< object: all its runs; guarded by lock
+  std::size_t limit_pages = 0;  ///< object: 0 is none
   /// Bins that are set up. Written by the owner alone (or under lock: objects and the common heap);
   /// others read it under lock, to find the bins whose slabs, guarded by lock, they visit. A bin
   /// that such a reader misses has no slab yet, so relaxed suffices.

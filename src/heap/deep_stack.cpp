@@ -4,6 +4,7 @@
 #include "heap/address_space.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/slabs.hpp"
+#include "heap/stacks.hpp"
 
 #include <algorithm>
 
@@ -31,9 +32,11 @@ bool deepen(heap_body& heap, bin& b, std::size_t room_bytes) noexcept {
   if (!b.busy || words < shape.cache_most) return false;
   const std::size_t wanted =
       std::min({words + words / 2, deep_words_max, deep_bytes_max / block_bytes});
-  const std::size_t more_bytes = (wanted - std::min(wanted, words)) * block_bytes;
-  if (more_bytes == 0 || heap.deep_bytes + more_bytes > room_bytes) return false;
-  run_index run = is_deep(heap, b) ? run_of_stack(b.base) : 0;
+  const bool deep = is_deep(heap, b);
+  const std::size_t counted = deep ? words : std::size_t{shape.cache_most};
+  const std::size_t more_bytes = (wanted - std::min(wanted, counted)) * block_bytes;
+  if (wanted <= words || heap.deep_bytes + more_bytes > room_bytes) return false;
+  run_index run = deep ? run_of_stack(b.base) : 0;
   if (run == 0 || stack_words_in(run) < wanted) {
     const std::size_t pages = base::divide_up(wanted * sizeof(void*), page_bytes);
     const run_index fresh =
@@ -57,7 +60,7 @@ void leave_deep_stack(heap_body& heap, bin& b) noexcept {
   process_pages.release(run_of_stack(b.base));
   b.base = b.first - 1;
   b.top = b.base;
-  set_idle_capacity(b, shape);
+  set_idle_capacity(heap, b);
 }
 
 }  // namespace acre::heaps

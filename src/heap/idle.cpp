@@ -10,6 +10,7 @@
 #include "heap/registry.hpp"
 #include "heap/remote.hpp"
 #include "heap/slabs.hpp"
+#include "heap/stacks.hpp"
 #include "os/memory.hpp"
 #include "os/waiting_thread.hpp"
 
@@ -95,7 +96,7 @@ bool clear_bins(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
   for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
     const unsigned size_class = class_of_bin(heap, b);
     if (cached(b) > 0) return;  // Blocks of a heap that was in use just now.
-    set_idle_capacity(b, class_shapes[size_class]);
+    set_idle_capacity(heap, b);
     if (heap.slabs[size_class].pages != 0) return;
     past_count& past = past_counts[size_class];
     past.allocations += b.granted - static_cast<std::uint64_t>(std::max(b.grant, 0));

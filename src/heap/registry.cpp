@@ -10,6 +10,7 @@
 #include "heap/purger.hpp"
 #include "heap/remote.hpp"
 #include "heap/slabs.hpp"
+#include "heap/stacks.hpp"
 #include "os/waiting_thread.hpp"
 
 #include <algorithm>
@@ -129,7 +130,7 @@ std::size_t drop_surplus(heap_body& heap) noexcept {
     if (is_deep(heap, b)) {
       if (cached(b) == 0) leave_deep_stack(heap, b);
     } else if (taken <= shape.cache_first && cached(b) <= idle_capacity(shape)) {
-      set_idle_capacity(b, shape);
+      set_idle_capacity(heap, b);
     }
   });
   return bytes + heap.spare_pages * page_bytes;

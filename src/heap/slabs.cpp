@@ -9,6 +9,7 @@
 #include "heap/misuse.hpp"
 #include "heap/page_heap.hpp"
 #include "heap/slab_list.hpp"
+#include "heap/stacks.hpp"
 #include "heap/usage.hpp"
 #include "heap/wide_block.hpp"
 
@@ -64,11 +65,12 @@ void give_all_spares_back(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock) {
 /// heap's spare ones go back if they are as many: these, with what lies around them, serve first.
 std::size_t allocate_runs(heap_body& heap, run_index* runs, const page_request& each,
                           std::size_t count) noexcept ACRE_REQUIRES(heap.lock) {
-  if (heap.spare_pages >= each.pages) {
+  if (heap.spare_pages >= each.pages || heap.large_bytes > 0) {
     page_request resident = each;
     resident.source = page_source::dirty_only;
     const std::size_t got = process_pages.allocate_several(runs, resident, count);
     if (got > 0) return got;
+    if (heap.large_bytes > 0) flush_large(heap);
     give_all_spares_back(heap);
   }
   return process_pages.allocate_several(runs, each, count);
@@ -242,26 +244,6 @@ constinit std::atomic<std::size_t> pages_left_empty{0};
 void count_left_empty(heap_body& heap, std::size_t pages) noexcept {
   pages_left_empty.fetch_add(pages - heap.left_empty_pages, std::memory_order_relaxed);
   heap.left_empty_pages = pages;
-}
-
-void prepare_bin(heap_body& heap, bin& b) noexcept {
-  const unsigned size_class = class_of_bin(heap, b);
-  std::atomic<std::uint64_t>& noted = heap.used_bins[size_class / 64];
-  noted.store(noted.load(std::memory_order_relaxed) | std::uint64_t{1} << (size_class % 64),
-              std::memory_order_relaxed);
-  b.base = b.first - 1;
-  b.top = b.base;
-  set_idle_capacity(b, class_shapes[size_class]);
-}
-
-void set_idle_capacity(bin& b, const class_shape& shape) noexcept {
-  ACRE_ASSERT(cached(b) <= idle_capacity(shape));
-  b.busy = false;
-  b.pressure = 0;
-  b.end = b.base + idle_capacity(shape);
-  // One large block, and each allocation looks in: see `press`.
-  b.low =
-      static_cast<std::uint8_t>(shape.bytes > large_cached_bytes ? 1 : shape.cache_first / 2 - 1);
 }
 
 namespace {

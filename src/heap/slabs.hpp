@@ -8,20 +8,6 @@
 /// Slabs: taking blocks out of them and putting blocks back. All under the owning heap's lock.
 namespace acre::heaps {
 
-/// Sets up a bin that was never used.
-void prepare_bin(heap_body& heap, bin& b) noexcept;
-
-/// Blocks above this size are cached one by one until their class proves busy.
-inline constexpr std::size_t large_cached_bytes = 8192;
-
-/// How many blocks a bin may cache while its class is little used.
-[[nodiscard]] inline std::size_t idle_capacity(const class_shape& shape) noexcept {
-  return shape.bytes > large_cached_bytes ? 1 : shape.cache_first;
-}
-
-/// Lets a bin cache so many. Requires: it caches no more now.
-void set_idle_capacity(bin& b, const class_shape& shape) noexcept;
-
 [[nodiscard]] inline unsigned class_of_bin(const heap_body& heap, const bin& b) noexcept {
   return static_cast<unsigned>(&b - heap.bins);
 }

@@ -1,0 +1,99 @@
+#include "heap/stacks.hpp"
+
+#include "base/assert.hpp"
+#include "heap/registry.hpp"
+#include "heap/slabs.hpp"
+
+#include <algorithm>
+
+namespace acre::heaps {
+
+namespace {
+
+/// What the stack holds beyond what a busy class of blocks above `large_cached_bytes` may.
+[[nodiscard]] std::size_t surplus_bytes(const bin& b, const class_shape& shape) noexcept {
+  return (std::max<std::size_t>(capacity(b), shape.cache_most) - shape.cache_most) * shape.bytes;
+}
+
+/// What the stacks of blocks above `large_cached_bytes` may hold in all, beyond two a class: a 16th
+/// of the heap; or its part of the 2 MiB that the heaps of a program with few threads share.
+[[nodiscard]] std::size_t large_room(const heap_body& heap) noexcept {
+  constexpr std::size_t least = std::size_t{1} << 17U;
+  constexpr std::size_t all_heaps = std::size_t{1} << 21U;
+  constexpr std::size_t part = 16;
+  const std::size_t held = heap.pages.load(std::memory_order_relaxed) * page_bytes;
+  return std::max({least, all_heaps / std::max<std::size_t>(used_heaps(), 1), held / part});
+}
+
+}  // namespace
+
+void prepare_bin(heap_body& heap, bin& b) noexcept {
+  const unsigned size_class = class_of_bin(heap, b);
+  std::atomic<std::uint64_t>& noted = heap.used_bins[size_class / 64];
+  noted.store(noted.load(std::memory_order_relaxed) | std::uint64_t{1} << (size_class % 64),
+              std::memory_order_relaxed);
+  b.base = b.first - 1;
+  b.top = b.base;
+  b.end = b.base;
+  set_idle_capacity(heap, b);
+}
+
+void set_idle_capacity(heap_body& heap, bin& b) noexcept {
+  const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  b.busy = false;
+  b.pressure = 0;
+  if (shape.bytes <= large_cached_bytes) {
+    ACRE_ASSERT(cached(b) <= idle_capacity(shape));
+    b.end = b.base + idle_capacity(shape);
+    b.low = static_cast<std::uint8_t>(shape.cache_first / 2 - 1);
+    return;
+  }
+  set_large_capacity(heap, b, idle_capacity(shape));
+  b.low = 1;  // One block, and each allocation looks in: see `press`.
+}
+
+void set_large_capacity(heap_body& heap, bin& b, std::size_t blocks) noexcept {
+  ACRE_ASSERT(cached(b) <= blocks);
+  const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  heap.large_bytes -= surplus_bytes(b, shape);
+  b.end = b.base + blocks;
+  b.low = 0;
+  heap.large_bytes += surplus_bytes(b, shape);
+}
+
+void move_stack(heap_body& heap, bin& b) noexcept {
+  const unsigned size_class = class_of_bin(heap, b);
+  std::size_t first_word = 0;
+  for (unsigned c = 0; c < size_class; ++c)
+    first_word += stack_words_of(class_shapes[c]);
+  void** const base = heap.stacks + first_word - 1;
+  const std::size_t blocks = capacity(b);
+  const std::size_t count = cached(b);
+  std::copy(b.base + 1, b.top + 1, base + 1);
+  b.base = base;
+  b.top = base + count;
+  b.end = base + blocks;
+}
+
+bool widen_large(heap_body& heap, bin& b) noexcept {
+  if (!b.busy || heap.kind != body_kind::thread) return false;
+  const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  const std::size_t blocks = capacity(b);
+  const std::size_t wanted = std::min<std::size_t>(blocks + (blocks + 1) / 2, shape.swing_most);
+  const std::size_t more_bytes = (wanted - blocks) * shape.bytes;
+  if (more_bytes == 0 || heap.large_bytes + more_bytes > large_room(heap)) return false;
+  if (b.base == b.first - 1 && wanted > std::size(b.first)) move_stack(heap, b);
+  set_large_capacity(heap, b, wanted);
+  return true;
+}
+
+void flush_large(heap_body& heap) noexcept {
+  for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
+    const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+    if (shape.bytes <= large_cached_bytes || surplus_bytes(b, shape) == 0) return;
+    flush_oldest(heap, b, cached(b));
+    if (cached(b) == 0) set_large_capacity(heap, b, shape.cache_most);
+  });
+}
+
+}  // namespace acre::heaps
