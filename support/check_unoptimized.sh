@@ -14,4 +14,8 @@ cmake -S "$1" -B "$work" -G Ninja -DCMAKE_CXX_COMPILER="$2" -DCMAKE_BUILD_TYPE=D
   exit 1
 }
 cmake --build "$work" --target acre_malloc_shared
-LD_PRELOAD=$(find "$work" -name 'libacre-malloc.so') ls "$1" >/dev/null
+said=$(LD_PRELOAD=$work/src/libacre-malloc.so ls "$1" 2>&1 >/dev/null)
+[ -z "$said" ] || {
+  echo "check_unoptimized: ls said: $said" >&2
+  exit 1
+}

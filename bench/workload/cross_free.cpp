@@ -29,7 +29,7 @@ std::uint64_t produce(batch_queues& queues, std::size_t batches, std::size_t siz
 
 std::uint64_t consume(batch_queues& queues, std::size_t batches, std::size_t size_bytes) {
   std::uint64_t sum = 0;
-  queues.full.wait_until_full();
+  if (batches > 0) queues.full.wait_until_full();
   for (std::size_t taken = 0; taken < batches; ++taken) {
     block_batch* emptying = queues.full.take();
     for (std::size_t index = 0; index < emptying->count; ++index) {
@@ -45,7 +45,7 @@ std::uint64_t run(const arguments& given) {
   const std::size_t pairs = given["pairs"];
   const std::size_t batches = given["batches"];
   const std::size_t size_bytes = given["size"];
-  batch_queues queues{std::min(given["queue"], batches) * pairs, given["blocks"]};
+  batch_queues queues{std::clamp<std::size_t>(batches, 1, given["queue"]) * pairs, given["blocks"]};
   const stopwatch clock;
   const std::uint64_t sum = on_threads(pairs * 2, [&](std::size_t index) {
     return index % 2 == 0 ? produce(queues, batches, size_bytes)

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace acre::heaps {
 
@@ -25,6 +26,13 @@ namespace {
 /// caches two: it is swept before if it is used now and then only.
 constexpr std::uint8_t busy_pressure = 4;
 constexpr std::uint8_t large_busy_pressure = 16;
+
+/// What a refill fills the stack up to, so that there is room for frees; never more blocks than a
+/// busy class may have in any case, since what swings need comes back by itself.
+[[nodiscard]] std::size_t refill_level(const bin& b, const class_shape& shape) noexcept {
+  const std::size_t full = std::min<std::size_t>(capacity(b), shape.cache_most);
+  return full > 8 ? full / 2 : full;
+}
 
 /// Sets what a busy class may cache: an eighth of what its slabs hold, so that a class of which the
 /// program holds little does not hold more in its cache, and what its swings need.
@@ -37,7 +45,8 @@ void set_busy_capacity(const heap_body& heap, bin& b, const class_shape& shape) 
   blocks = std::max<std::size_t>(blocks, slabs.swing_blocks);
   b.end = b.base + std::max(blocks, cached(b));
   const std::size_t low = std::max(blocks / 16, std::size_t{4}) - 1;
-  b.low = static_cast<std::uint8_t>(std::min(low, blocks / 2));
+  // Below the level of a refill, or a stack just refilled would be looked at again at once.
+  b.low = static_cast<std::uint8_t>(std::min({low, blocks / 2, refill_level(b, shape) - 1}));
 }
 
 /// Called at each refill and flush: a class with many of them caches more.
@@ -48,6 +57,7 @@ void press(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
     if (++b.pressure < (large ? large_busy_pressure : busy_pressure)) return;
     b.busy = true;
     heap.slabs[class_of_bin(heap, b)].swing_blocks = 0;
+    heap.slabs[class_of_bin(heap, b)].early_visits = 0;
     if (large) return set_large_capacity(heap, b, shape.cache_most);
     if (b.base == b.first - 1 && shape.cache_most > std::size(b.first)) move_stack(heap, b);
   } else if (large) {
@@ -105,10 +115,12 @@ std::uint32_t taken_since_visit(class_slabs& slabs, const bin& b) noexcept {
   return taken;
 }
 
-/// Lets the stack of a medium class hold half as many again that is refilled or flushed at every
-/// few allocations: its blocks come and go at random. `since`: the allocations since the last
-/// visit.
-void widen_if_visited_often(heap_body& heap, bin& b, std::size_t since) noexcept
+enum class visit : bool { flush, refill };
+
+/// Lets the stack of a medium class hold half as many again that is refilled soon after a flush,
+/// and the reverse, time after time: its blocks come and go at random. `since`: the allocations
+/// since the visit before.
+void widen_if_random(heap_body& heap, bin& b, visit now, std::size_t since) noexcept
     ACRE_REQUIRES(heap.lock) {
   constexpr std::size_t few = 8;
   constexpr std::uint8_t many_visits = 8;
@@ -118,11 +130,13 @@ void widen_if_visited_often(heap_body& heap, bin& b, std::size_t since) noexcept
   if (blocks >= shape.random_most || !b.busy) return;
   // A deep stack's room is counted.
   if (heap.kind != body_kind::thread || is_deep(heap, b)) return;
+  const bool is_refill = now == visit::refill;
+  const bool turned = std::exchange(slabs.was_refill, is_refill) != is_refill;
   if (since >= few) {
     if (slabs.early_visits > 0) --slabs.early_visits;
     return;
   }
-  if (++slabs.early_visits < many_visits) return;
+  if (!turned || ++slabs.early_visits < many_visits) return;
   slabs.early_visits = 0;
   const std::size_t wanted = std::min<std::size_t>(blocks + (blocks + 1) / 2, shape.random_most);
   if (wanted > std::size(b.first) && b.base == b.first - 1) move_stack(heap, b);
@@ -138,7 +152,7 @@ void note_refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   const std::size_t since = taken_since_visit(slabs, b);
   slabs.rose = since <= capacity(b) + capacity(b) / 4;
   slabs.fell = true;
-  widen_if_visited_often(heap, b, since);
+  widen_if_random(heap, b, visit::refill, since);
 }
 
 /// What deep stacks may hold for the sake of swings. Less in a large heap: few small blocks keep
@@ -175,7 +189,7 @@ bool grow_if_swinging(heap_body& heap, bin& b, filled_with blocks) noexcept
   const std::size_t since = taken_since_visit(slabs, b);
   const bool falls = since <= capacity(b) / 4;
   slabs.fell = slabs.fell && since <= capacity(b) / 2;
-  widen_if_visited_often(heap, b, since);
+  widen_if_random(heap, b, visit::flush, since);
   if (b.top < b.end) return true;
   if (!slabs.rose || !falls) return false;
   if (widen(heap, b)) return true;
@@ -183,18 +197,14 @@ bool grow_if_swinging(heap_body& heap, bin& b, filled_with blocks) noexcept
   return (slabs.fell || size_class >= small_class_count) && deepen(heap, b, swing_deep_room(heap));
 }
 
-/// Fills the stack up to a level that leaves room for frees; never more blocks than a busy class
-/// may have in any case, since what swings need comes back by itself. Requires: the heap's lock.
+/// Fills the stack up to its level. Requires: the heap's lock.
 void refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   ++heap.visits;
   const bool frees_foreign = judge_foreign(heap, b);
   note_refill(heap, b);
   press(heap, b);
   sweep(heap, b);
-  const unsigned size_class = class_of_bin(heap, b);
-  const std::size_t full = std::min<std::size_t>(capacity(b), class_shapes[size_class].cache_most);
-  const bool half = full > 8 || (full > 2 && heap.slabs[size_class].swing_blocks > 0);
-  const std::size_t level = half ? full / 2 : full;
+  const std::size_t level = refill_level(b, class_shapes[class_of_bin(heap, b)]);
   if (cached(b) < level) (void)take_from_slabs(heap, b, level - cached(b), frees_foreign);
 }
 

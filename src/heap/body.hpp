@@ -55,7 +55,8 @@ struct class_slabs {
   std::uint32_t free_slots;    ///< in all the class's slabs
   std::uint32_t visited_at;    ///< the bin's `allocations` at its last refill or flush
   std::uint16_t swing_blocks;  ///< what the bin caches at least, for what the class showed
-  std::uint8_t early_visits;   ///< refills and flushes soon after the last, less the others
+  std::uint8_t early_visits;   ///< refills soon after a flush, or the reverse, less late ones
+  bool was_refill;             ///< the last visit was one, not a flush
   bool rose;  ///< at the last refill hardly any block had been freed since the visit before
   bool fell;  ///< all flushes since then fit a fall: hardly more was taken than it had brought
 };
@@ -163,6 +164,8 @@ struct alignas(body_bytes) heap_body {
   void* stacks[stack_words];
 };
 static_assert(sizeof(heap_body) == body_bytes);
+/// The first page is never given back, so none of this is.
+static_assert(offsetof(heap_body, slabs) + sizeof(heap_body::slabs) <= 4096);
 
 /// Counts `count` more pages as the heap's, unless they would exceed its limit: a reservation that
 /// several threads cannot make together. Whoever gets no pages after all counts them back.

@@ -424,6 +424,7 @@ void unlock_heaps_after_fork_in_child() noexcept ACRE_NO_THREAD_SAFETY_ANALYSIS 
       batch.target = nullptr;
     }
     heap->deep_bytes = 0;
+    heap->large_bytes = 0;
     heap->idle = true;
     heap->next_idle = idle_heaps;
     idle_heaps = heap;

@@ -55,10 +55,12 @@ void set_idle_capacity(heap_body& heap, bin& b) noexcept {
 void set_large_capacity(heap_body& heap, bin& b, std::size_t blocks) noexcept {
   ACRE_ASSERT(cached(b) <= blocks);
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
-  heap.large_bytes -= surplus_bytes(b, shape);
+  const std::size_t before = surplus_bytes(b, shape);
   b.end = b.base + blocks;
   b.low = 0;
-  heap.large_bytes += surplus_bytes(b, shape);
+  // Not written where nothing changes: a bin is set up without the lock.
+  if (const std::size_t now = surplus_bytes(b, shape); now != before)
+    heap.large_bytes += now - before;
 }
 
 void move_stack(heap_body& heap, bin& b) noexcept {

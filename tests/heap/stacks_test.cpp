@@ -17,6 +17,8 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace {
 
@@ -67,26 +69,32 @@ TEST(large_stacks, hold_what_a_thread_takes_and_frees_at_a_time) {
 
 TEST(medium_stacks, hold_more_where_blocks_come_and_go_at_random) {
   on_thread([] {
-    // Of many classes, so that no swing of one makes its stack deep.
+    // A hundred blocks of many sizes at a time: a few of each class, more or fewer.
     constexpr std::size_t first = 1100;
-    constexpr std::size_t last = 4096;
+    constexpr std::size_t last = 8000;
+    constexpr std::size_t at_a_time = 100;
     acre_test::random_source random(11);
-    std::vector<void*> blocks(200, nullptr);
-    for (int step = 0; step < 200'000; ++step) {
-      void*& block = blocks[random.below(blocks.size())];
-      acre_free(block);
-      block = acre_malloc(first + random.below(last - first));
-    }
+    std::vector<void*> blocks = take(1000, first);
     heap_body& heap = *own_heap();
-    std::size_t room = 0;
-    std::size_t usual = 0;
-    for (unsigned size_class = class_of(first); size_class <= class_of(last); ++size_class) {
-      room += capacity(heap.bins[size_class]);
-      usual += class_shapes[size_class].cache_most;
+    const std::uint32_t before = heap.visits;
+    for (int round = 0; round < 3000; ++round) {
+      const std::size_t from = random.below(blocks.size() - at_a_time + 1);
+      for (std::size_t i = from; i < from + at_a_time; ++i)
+        acre_free(blocks[i]);
+      for (std::size_t i = from; i < from + at_a_time; ++i)
+        blocks[i] = acre_malloc(first + random.below(last - first));
     }
-    EXPECT_GE(room * 10, usual * 16);  // 18 to 22; 14 by swings alone
+    EXPECT_LT(heap.visits - before, 95'000U);  // 54 000 to 77 000; by swings alone 110 000
     EXPECT_EQ(acre_check_invariants(), 1);
     free_all(blocks);
+    // Whatever a stack holds now, a refill ends the need for one.
+    for (std::size_t size_bytes = first; size_bytes <= last; size_bytes += 100) {
+      acre_free(acre_malloc(size_bytes));
+      const std::uint32_t rested = heap.visits;
+      for (int pair = 0; pair < 100; ++pair)
+        acre_free(acre_malloc(size_bytes));
+      EXPECT_EQ(heap.visits, rested) << size_bytes;
+    }
   });
 }
 
@@ -147,6 +155,28 @@ TEST(large_stacks, come_to_rest_with_their_class) {
     EXPECT_EQ(cached(bin_for(heap, swung)), 0U);
     EXPECT_EQ(heap.large_bytes, 0U);
     EXPECT_EQ(acre_check_invariants(), 1);
+  });
+}
+
+/// Of all heaps of threads, as a child of fork sees them.
+std::size_t large_bytes_of_others() {
+  std::size_t bytes = 0;
+  for (const heap_body* heap = newest_heap(); heap != nullptr; heap = heap->next_all)
+    if (heap->kind == body_kind::thread && heap != own_heap()) bytes += heap->large_bytes;
+  return bytes;
+}
+
+TEST(large_stacks, of_other_threads_are_empty_in_a_child_of_fork) {
+  on_thread([] {
+    swing(40, 16'384);
+    ASSERT_GT(own_heap()->large_bytes, 0U);
+    int status = -1;
+    std::thread([&status] {
+      const pid_t child = fork();
+      if (child == 0) _exit(large_bytes_of_others() == 0 ? 0 : 1);
+      waitpid(child, &status, 0);
+    }).join();
+    EXPECT_EQ(status, 0);
   });
 }
 
