@@ -147,7 +147,8 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   shape.long_slab = long_slab_for(bytes);
   shape.fitting_pages = fitting_pages_for(bytes);
   shape.cache_first = static_cast<std::uint8_t>(std::clamp<std::size_t>(8192 / bytes, 2, 8));
-  // 32 KiB of the smallest blocks, 16 KiB of the others: what an idle thread may hold a class.
+  // 32 KiB of the smallest blocks, 16 KiB of the others: what a thread may hold of a class that
+  // showed no need for more.
   shape.cache_most = static_cast<std::uint16_t>(
       std::clamp<std::size_t>((bytes <= 256 ? 32768 : 16384) / bytes, shape.cache_first, 256));
   shape.swing_most = static_cast<std::uint16_t>(bytes > 8192 ? 1048576 / bytes : 0);  // a megabyte
