@@ -63,6 +63,9 @@ inline constexpr unsigned slab_blocks_max = 256;
 inline constexpr std::uint32_t remote_batch_most = 62;
 inline constexpr std::uint32_t remote_batch_full = 8192;
 
+/// Blocks above this size are cached one by one until their class proves busy.
+inline constexpr std::size_t large_cached_bytes = 8192;
+
 struct slab_shape {
   std::uint16_t pages = 0;
   std::uint16_t blocks = 0;
@@ -151,8 +154,9 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   // showed no need for more.
   shape.cache_most = static_cast<std::uint16_t>(
       std::clamp<std::size_t>((bytes <= 256 ? 32768 : 16384) / bytes, shape.cache_first, 256));
-  shape.swing_most = static_cast<std::uint16_t>(bytes > 8192 ? 1048576 / bytes : 0);  // a megabyte
-  if (bytes > small_bytes_max && bytes <= 8192)
+  shape.swing_most =
+      static_cast<std::uint16_t>(bytes > large_cached_bytes ? 1048576 / bytes : 0);  // a megabyte
+  if (bytes > small_bytes_max && bytes <= large_cached_bytes)
     shape.random_most = static_cast<std::uint8_t>(std::min<std::size_t>(65536 / bytes, 16));
   shape.batch_part = static_cast<std::uint16_t>(std::clamp<std::size_t>(
       bytes, base::divide_up(remote_batch_full, remote_batch_most), remote_batch_full));

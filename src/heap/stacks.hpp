@@ -5,9 +5,6 @@
 /// What the bins' stacks may hold. All under the heap's lock, by the bins' owner.
 namespace acre::heaps {
 
-/// Blocks above this size are cached one by one until their class proves busy.
-inline constexpr std::size_t large_cached_bytes = 8192;
-
 /// How many blocks a bin may cache while its class is little used.
 [[nodiscard]] inline std::size_t idle_capacity(const class_shape& shape) noexcept {
   return shape.bytes > large_cached_bytes ? 1 : shape.cache_first;

@@ -11,6 +11,7 @@
 #include "heap/registry.hpp"
 #include "heap/slabs.hpp"
 #include "malloc/report.hpp"
+#include "support/blocks.hpp"
 #include "support/sanitizer.hpp"
 
 #include <atomic>
@@ -34,6 +35,9 @@ using acre::heaps::body_of;
 using acre::heaps::heap_body;
 using acre::heaps::space;
 
+using acre_test::free_blocks;
+using acre_test::in_thread;
+
 std::vector<void*> make_blocks(std::size_t count, std::size_t size_bytes) {
   std::vector<void*> blocks(count);
   for (void*& block : blocks) {
@@ -41,19 +45,6 @@ std::vector<void*> make_blocks(std::size_t count, std::size_t size_bytes) {
     std::memset(block, 1, size_bytes);
   }
   return blocks;
-}
-
-void free_blocks(const std::vector<void*>& blocks) {
-  for (void* block : blocks)
-    acre_free(block);
-}
-
-/// Runs `body` in a thread that has a heap of its own, and ends the thread.
-void in_thread(const std::function<void()>& body) {
-  std::thread([&body] {
-    acre_free(acre_malloc(16));
-    body();
-  }).join();
 }
 
 bin& own_bin(std::size_t size_bytes) {

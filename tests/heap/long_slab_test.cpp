@@ -3,6 +3,7 @@
 
 #include "heap/address_space.hpp"
 #include "heap/size_class.hpp"
+#include "support/blocks.hpp"
 #include "support/random.hpp"
 
 #include <algorithm>
@@ -20,6 +21,8 @@ namespace {
 using acre::heaps::class_of;
 using acre::heaps::class_shapes;
 using acre::heaps::space;
+using acre_test::free_blocks;
+using acre_test::in_thread;
 
 constexpr std::size_t filled_bytes = std::size_t{8} << 20U;
 
@@ -42,15 +45,10 @@ std::size_t percent_in(const std::vector<void*>& blocks, std::size_t pages) {
   return static_cast<std::size_t>(count) * 100 / blocks.size();
 }
 
-void free_all(const std::vector<void*>& blocks) {
-  for (void* block : blocks)
-    acre_free(block);
-}
-
 /// Fills and empties the heap until what it did before is forgotten.
 void empty_slabs_as_a_whole() {
   for (int round = 0; round < 6; ++round)
-    free_all(fill(512));
+    free_blocks(fill(512));
 }
 
 /// Leaves one block of eight, at random places, so that hardly a slab becomes empty.
@@ -64,15 +62,8 @@ std::vector<void*> leave_few(std::size_t size_bytes) {
   return blocks;
 }
 
-/// Each with a heap of its own.
-template <class Body>
-void on_thread(Body body) {
-  std::thread thread(body);
-  thread.join();
-}
-
 TEST(long_slabs, are_made_once_slabs_become_empty_as_a_whole) {
-  on_thread([] {
+  in_thread([] {
     empty_slabs_as_a_whole();
     for (const std::size_t size_bytes :
          {std::size_t{64}, std::size_t{320}, std::size_t{1024}, std::size_t{1200},
@@ -83,14 +74,14 @@ TEST(long_slabs, are_made_once_slabs_become_empty_as_a_whole) {
       ASSERT_GT(pages, class_shapes[class_of(size_bytes)].later_slab.pages);
       EXPECT_GT(percent_in(blocks, pages), 75U) << size_bytes;
       EXPECT_EQ(acre_check_invariants(), 1);
-      free_all(blocks);
+      free_blocks(blocks);
     }
     EXPECT_EQ(acre_check_invariants(), 1);
   });
 }
 
 TEST(long_slabs, are_not_made_while_blocks_die_one_by_one) {
-  on_thread([] {
+  in_thread([] {
     std::vector<void*> left;
     // Later rounds find free slots to borrow; the first are what makes the heap forget.
     for (int round = 0; round < 4; ++round) {
@@ -100,8 +91,8 @@ TEST(long_slabs, are_not_made_while_blocks_die_one_by_one) {
     const std::vector<void*> blocks = fill(1008);
     EXPECT_LT(percent_in(blocks, class_shapes[class_of(1008)].long_slab.pages), 5U);
     EXPECT_EQ(acre_check_invariants(), 1);
-    free_all(blocks);
-    free_all(left);
+    free_blocks(blocks);
+    free_blocks(left);
   });
 }
 
@@ -127,7 +118,7 @@ residency residency_of_slabs(const std::vector<void*>& blocks) {
 }
 
 TEST(long_slabs, hold_no_pages_of_free_blocks_after_a_trim) {
-  on_thread([] {
+  in_thread([] {
     constexpr std::size_t size_bytes = 20'480;
     constexpr std::size_t one_in = 7;  // A slab holds three.
     empty_slabs_as_a_whole();
@@ -147,7 +138,7 @@ TEST(long_slabs, hold_no_pages_of_free_blocks_after_a_trim) {
       EXPECT_EQ(std::count(static_cast<const char*>(block),
                            static_cast<const char*>(block) + size_bytes, 'x'),
                 size_bytes);
-    free_all(left);
+    free_blocks(left);
   });
 }
 

@@ -8,6 +8,7 @@
 #include "heap/registry.hpp"
 #include "heap/size_class.hpp"
 #include "heap/slabs.hpp"
+#include "support/blocks.hpp"
 #include "support/random.hpp"
 
 #include <algorithm>
@@ -22,14 +23,9 @@
 
 namespace {
 
+using acre_test::free_blocks;
+using acre_test::in_thread;
 using namespace acre::heaps;
-
-/// Each with a heap of its own.
-template <class Body>
-void on_thread(Body body) {
-  std::thread thread(body);
-  thread.join();
-}
 
 std::vector<void*> take(std::size_t count, std::size_t size_bytes) {
   std::vector<void*> blocks(count);
@@ -38,15 +34,10 @@ std::vector<void*> take(std::size_t count, std::size_t size_bytes) {
   return blocks;
 }
 
-void free_all(const std::vector<void*>& blocks) {
-  for (void* block : blocks)
-    acre_free(block);
-}
-
 /// Takes and frees so many at a time, until the class's stack holds what it may.
 void swing(std::size_t count, std::size_t size_bytes) {
   for (int round = 0; round < 64; ++round)
-    free_all(take(count, size_bytes));
+    free_blocks(take(count, size_bytes));
 }
 
 bin& bin_for(heap_body& heap, std::size_t size_bytes) {
@@ -56,7 +47,7 @@ bin& bin_for(heap_body& heap, std::size_t size_bytes) {
 TEST(large_stacks, hold_what_a_thread_takes_and_frees_at_a_time) {
   for (const std::size_t size_bytes :
        {std::size_t{9000}, std::size_t{16'384}, std::size_t{40'000}, std::size_t{65'536}})
-    on_thread([size_bytes] {
+    in_thread([size_bytes] {
       const std::size_t count = 500'000 / size_bytes;
       swing(count, size_bytes);
       heap_body& heap = *own_heap();
@@ -68,7 +59,7 @@ TEST(large_stacks, hold_what_a_thread_takes_and_frees_at_a_time) {
 }
 
 TEST(medium_stacks, hold_more_where_blocks_come_and_go_at_random) {
-  on_thread([] {
+  in_thread([] {
     // A hundred blocks of many sizes at a time: a few of each class, more or fewer.
     constexpr std::size_t first = 1100;
     constexpr std::size_t last = 8000;
@@ -86,7 +77,7 @@ TEST(medium_stacks, hold_more_where_blocks_come_and_go_at_random) {
     }
     EXPECT_LT(heap.visits - before, 95'000U);  // 54 000 to 77 000; by swings alone 110 000
     EXPECT_EQ(acre_check_invariants(), 1);
-    free_all(blocks);
+    free_blocks(blocks);
     // Whatever a stack holds now, a refill ends the need for one.
     for (std::size_t size_bytes = first; size_bytes <= last; size_bytes += 100) {
       acre_free(acre_malloc(size_bytes));
@@ -99,17 +90,17 @@ TEST(medium_stacks, hold_more_where_blocks_come_and_go_at_random) {
 }
 
 TEST(medium_stacks, hold_few_where_one_block_comes_and_goes) {
-  on_thread([] {
+  in_thread([] {
     constexpr std::size_t size_bytes = 7000;  // Of no other test: a heap is used again.
     for (int round = 0; round < 1000; ++round)
-      free_all(take(1, size_bytes));
+      free_blocks(take(1, size_bytes));
     EXPECT_LE(capacity(bin_for(*own_heap(), size_bytes)),
               class_shapes[class_of(size_bytes)].cache_most);
   });
 }
 
 TEST(large_stacks, are_counted_and_hold_a_small_part) {
-  on_thread([] {
+  in_thread([] {
     for (unsigned size_class = class_of(9000); size_class < class_count; ++size_class)
       swing((std::size_t{1} << 20U) / class_bytes(size_class), class_bytes(size_class));
     const heap_body& heap = *own_heap();
@@ -126,7 +117,7 @@ TEST(large_stacks, are_counted_and_hold_a_small_part) {
 }
 
 TEST(large_stacks, are_emptied_before_more_becomes_resident) {
-  on_thread([] {
+  in_thread([] {
     constexpr std::size_t swung = 16'384;
     swing(40, swung);
     heap_body& heap = *own_heap();
@@ -138,20 +129,20 @@ TEST(large_stacks, are_emptied_before_more_becomes_resident) {
     const std::vector<void*> blocks = take(1, 20'480);
     EXPECT_EQ(cached(bin_for(heap, swung)), 0U);
     EXPECT_EQ(heap.large_bytes, 0U);
-    free_all(blocks);
+    free_blocks(blocks);
     EXPECT_EQ(acre_check_invariants(), 1);
   });
 }
 
 TEST(large_stacks, come_to_rest_with_their_class) {
-  on_thread([] {
+  in_thread([] {
     constexpr std::size_t swung = 16'384;
     swing(40, swung);
     heap_body& heap = *own_heap();
     ASSERT_GT(heap.large_bytes, 0U);
     // Each refill and flush looks at one class.
     for (int round = 0; round < 64; ++round)
-      free_all(take(2000, 64));
+      free_blocks(take(2000, 64));
     EXPECT_EQ(cached(bin_for(heap, swung)), 0U);
     EXPECT_EQ(heap.large_bytes, 0U);
     EXPECT_EQ(acre_check_invariants(), 1);
@@ -167,7 +158,7 @@ std::size_t large_bytes_of_others() {
 }
 
 TEST(large_stacks, of_other_threads_are_empty_in_a_child_of_fork) {
-  on_thread([] {
+  in_thread([] {
     swing(40, 16'384);
     ASSERT_GT(own_heap()->large_bytes, 0U);
     int status = -1;
