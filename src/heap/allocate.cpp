@@ -308,6 +308,7 @@ void* allocate_slow(bin* b, std::size_t size_bytes) noexcept {
     } else {
       refill(heap, *b);
       heap.lock.release();
+      purge_later();  // The sweep, and the search for pages, empty other stacks.
       if (cached(*b) == 0) return nullptr;
     }
   }

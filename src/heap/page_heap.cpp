@@ -349,18 +349,18 @@ page_grant page_heap::take_clean(const page_request& request) noexcept {
 /// Moves long dirty runs to clean pages that are on no list, from their front; returns how many.
 std::size_t page_heap::fill_by_moving(std::size_t page, std::size_t pages) noexcept {
   std::size_t filled = 0;
-  while (may_move_pages() && !purge_refused_) {
+  while (may_move_pages() && !purge_refused_hint()) {
     const std::size_t wanted = pages - filled;
     if (wanted < moved_pages_min) break;
     const run_index dirty = largest_dirty(wanted);
     if (dirty == 0) break;
     const std::size_t count = space.runs[dirty].pages;
     // Locked pages cannot be given back, and what is mapped in their place is filled at once.
-    if (filled == 0)
-      purge_refused_ = !os::purge(space.address_of(space.runs[dirty].page), page_bytes);
+    const bool may_go =
+        filled > 0 || note_purge(os::purge(space.address_of(space.runs[dirty].page), page_bytes));
     std::byte* const target = space.address_of(page + filled);
     const bool moved =
-        count >= moved_pages_min && !purge_refused_ &&
+        count >= moved_pages_min && may_go &&
         os::move_pages(space.address_of(space.runs[dirty].page), target, count * page_bytes);
     insert_free(dirty, moved ? run_state::clean : run_state::dirty);
     if (!moved) break;

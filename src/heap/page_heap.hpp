@@ -121,6 +121,10 @@ class page_heap {
   [[nodiscard]] std::size_t dirty_hint() const noexcept {
     return dirty_.load(std::memory_order_relaxed);
   }
+  /// Whether the kernel refused the last purge; a hint that needs no lock.
+  [[nodiscard]] bool purge_refused_hint() const noexcept {
+    return purge_refused_.load(std::memory_order_relaxed);
+  }
 
   [[nodiscard]] bool ready() noexcept
       ACRE_EXCLUDES(lock_);  ///< reserves the space at the first call
@@ -211,6 +215,8 @@ class page_heap {
   [[nodiscard]] bool within_limit(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);
   [[nodiscard]] bool within_limit_reused(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);
   [[nodiscard]] std::size_t dirty_allowance() const noexcept ACRE_REQUIRES(lock_);
+  /// Notes whether pages went that were to be purged; returns it.
+  bool note_purge(bool gone) noexcept ACRE_REQUIRES(lock_);
   std::size_t purge_locked(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
   run_index longest_dirty() noexcept ACRE_REQUIRES(lock_);
   run_index largest_dirty(std::size_t pages) noexcept ACRE_REQUIRES(lock_);
@@ -238,13 +244,14 @@ class page_heap {
   std::size_t freed_at_pass_ ACRE_GUARDED_BY(lock_) = 0;  ///< at the last pass over the records
   std::size_t live_ ACRE_GUARDED_BY(lock_) = 0;
   std::size_t resident_peak_ ACRE_GUARDED_BY(lock_) = 0;  ///< most of live + dirty so far
-  std::size_t dirty_low_ ACRE_GUARDED_BY(lock_) = 0;   ///< fewest dirty pages since the last tick
-  bool purge_refused_ ACRE_GUARDED_BY(lock_) = false;  ///< madvise failed: memory is locked
+  std::size_t dirty_low_ ACRE_GUARDED_BY(lock_) = 0;  ///< fewest dirty pages since the last tick
   /// Runs that a thread is purging with the lock open, each marked with the number of forks by
   /// then.
   run_index purging_ ACRE_GUARDED_BY(lock_) = 0;
   std::atomic<std::uint64_t> forks_{0};  ///< children of fork between the first process and this
-  std::atomic<std::size_t> dirty_{0};    ///< written under lock_; read anywhere as a hint, relaxed
+  // Written under lock_; read anywhere as hints, relaxed.
+  std::atomic<std::size_t> dirty_{0};
+  std::atomic<bool> purge_refused_{false};  ///< madvise failed: memory is locked
 
   // Advanced under lock_, or by compare-exchange without it while a fork is pending.
   std::atomic<std::size_t> frontier_{0};

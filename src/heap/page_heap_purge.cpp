@@ -38,17 +38,22 @@ run_index page_heap::largest_dirty(std::size_t pages) noexcept {
   return tail;
 }
 
+bool page_heap::note_purge(bool gone) noexcept {
+  purge_refused_.store(!gone, std::memory_order_relaxed);
+  return gone;
+}
+
 /// Purges about `pages` pages while the lock is held; for the thread that is about to grow.
 std::size_t page_heap::purge_locked(std::size_t pages) noexcept {
   std::size_t purged = 0;
-  while (purged < pages && !purge_refused_) {
+  while (purged < pages && !purge_refused_hint()) {
     const run_index run = largest_dirty(pages - purged);
     if (run == 0) break;
     const page_run& r = space.runs[run];
     const std::size_t count = r.pages;
-    purge_refused_ = !os::purge(space.address_of(r.page), count * page_bytes);
-    insert_free(run, purge_refused_ ? run_state::dirty : run_state::clean);
-    if (!purge_refused_) purged += count;
+    const bool gone = note_purge(os::purge(space.address_of(r.page), count * page_bytes));
+    insert_free(run, gone ? run_state::clean : run_state::dirty);
+    if (gone) purged += count;
   }
   return purged;
 }
@@ -128,7 +133,7 @@ std::size_t page_heap::purge_down_to(std::size_t keep_pages, os::lock* gate) noe
     enter(gate);
     note_purged(run);
     insert_free(run, gone ? run_state::clean : run_state::dirty);
-    purge_refused_ = !gone;
+    note_purge(gone);
     leave(gate);
     if (!gone) return purged;
     purged += count;

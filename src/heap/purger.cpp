@@ -51,13 +51,20 @@ bool slabs_wait() noexcept {
   return pages_left_empty.load(std::memory_order_relaxed) >= worth_a_thread_pages;
 }
 
+/// Whether memory is free that may go when the program comes to rest, even if it used all of it in
+/// the interval that ends now: it may not call again, and no other thread would be started.
+bool much_may_go() noexcept {
+  return process_pages.dirty_hint() >= worth_a_thread_pages && !process_pages.purge_refused_hint();
+}
+
 /// One run of the thread; ends when there is nothing to do.
 void purge_while_useful() noexcept {
   int quiet = 0;
   bool dropped = false;
   idle_outcome idle;
   // What was just taken is looked at once more.
-  while (quiet < quiet_intervals_max || (idle.taken > 0 && quiet < 2 * quiet_intervals_max)) {
+  while (quiet < quiet_intervals_max || (idle.taken > 0 && quiet < 2 * quiet_intervals_max) ||
+         much_may_go()) {
     const std::int64_t delay = config.purge_delay_ms.load(std::memory_order_relaxed);
     os::background_thread::sleep_ms(std::max(delay, least_interval_ms));
     gate.acquire();

@@ -527,6 +527,23 @@ TEST(left_heaps, do_not_hold_free_pages_when_nothing_is_called_any_more) {
   acre::heaps::config.purge_delay_ms.store(delay_before);
 }
 
+/// What is freed in the last interval before the purging thread would end must not stay.
+TEST(purging_thread, does_not_end_while_much_is_free) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
+  using acre::heaps::process_pages;
+  const long delay_before = acre::heaps::config.purge_delay_ms.exchange(10);
+  constexpr std::size_t worth_a_thread_pages = 512;
+  for (int rest_ms = 30; rest_ms < 120; rest_ms += 4) {
+    free_blocks(make_blocks(1, std::size_t{4} << 20));
+    std::this_thread::sleep_for(std::chrono::milliseconds(rest_ms));
+    free_blocks(make_blocks(1, std::size_t{4} << 20));
+    for (int wait = 0; wait < 200 && process_pages.dirty_hint() >= worth_a_thread_pages; ++wait)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ASSERT_LT(process_pages.dirty_hint(), worth_a_thread_pages) << rest_ms << " ms";
+  }
+  acre::heaps::config.purge_delay_ms.store(delay_before);
+}
+
 /// Threads that have ended leave blocks to one that frees them once the purging thread has found
 /// the program at rest, and `rest_ms` later. Their pages come back without a further call.
 void expect_back_after(int rest_ms) {
