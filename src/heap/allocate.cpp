@@ -67,10 +67,14 @@ void press(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
 }
 
 /// Flushes a stack that was not used since the sweep last came by. A few allocations are no use for
-/// large blocks: with many classes of them, two cached blocks each are megabytes.
+/// large blocks: with many classes of them, two cached blocks each are megabytes. Fewer will do for
+/// stacks that swings have widened: these have a bound in all, and are emptied before a slab makes
+/// pages resident.
 void sweep_bin(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
-  constexpr std::uint32_t few = 32;
+  constexpr std::uint32_t few_large = 32;
+  constexpr std::uint32_t few_widened = 4;
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+  const std::uint32_t few = capacity(b) > shape.cache_most ? few_widened : few_large;
   const std::uint32_t taken = allocations(b);
   const bool large = shape.bytes > large_cached_bytes;
   // A number that changes with every use, frees included.

@@ -213,13 +213,17 @@ inline void return_pages(heap_body& heap, std::size_t count) noexcept {
   return word * 64 + static_cast<unsigned>(std::countr_zero(bits));
 }
 
-/// Calls `visit` for each bin that is set up; the others' memory is not touched.
+/// Calls `visit` for each bin that is set up, of the classes from `first` on; the others' memory is
+/// not touched.
 template <class Visit>
-void for_each_used_bin(heap_body& heap, Visit visit) noexcept {
-  for (unsigned word = 0; word < (class_count + 63) / 64; ++word)
-    for (std::uint64_t bits = heap.used_bins[word].load(std::memory_order_relaxed); bits != 0;
-         bits &= bits - 1)
+void for_each_used_bin(heap_body& heap, Visit visit, unsigned first = 0) noexcept {
+  std::uint64_t wanted = ~std::uint64_t{0} << (first % 64);
+  for (unsigned word = first / 64; word < (class_count + 63) / 64; ++word) {
+    for (std::uint64_t bits = heap.used_bins[word].load(std::memory_order_relaxed) & wanted;
+         bits != 0; bits &= bits - 1)
       visit(heap.bins[word * 64 + static_cast<unsigned>(std::countr_zero(bits))]);
+    wanted = ~std::uint64_t{0};
+  }
 }
 
 /// Allocations since the start, modulo 2^32.

@@ -90,12 +90,18 @@ bool widen_large(heap_body& heap, bin& b) noexcept {
 }
 
 void flush_large(heap_body& heap) noexcept {
-  for_each_used_bin(heap, [&heap](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
-    const class_shape& shape = class_shapes[class_of_bin(heap, b)];
-    if (shape.bytes <= large_cached_bytes || surplus_bytes(b, shape) == 0) return;
-    flush_oldest(heap, b, cached(b));
-    if (cached(b) == 0) set_large_capacity(heap, b, shape.cache_most);
-  });
+  constexpr unsigned first_large = class_of(large_cached_bytes) + 1;
+  // The heap has become smaller, or has more others beside it.
+  const bool too_much = heap.large_bytes > large_room(heap);
+  for_each_used_bin(
+      heap,
+      [&heap, too_much](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
+        const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+        if (surplus_bytes(b, shape) == 0) return;
+        flush_oldest(heap, b, cached(b));
+        if (too_much && cached(b) == 0) set_large_capacity(heap, b, shape.cache_most);
+      },
+      first_large);
 }
 
 }  // namespace acre::heaps

@@ -31,7 +31,8 @@ void move_stack(heap_body& heap, bin& b) noexcept;
 /// long as all such stacks of the heap then hold a small part of it. False if it may not.
 [[nodiscard]] bool widen_large(heap_body& heap, bin& b) noexcept;
 
-/// Gives back what such stacks hold beyond what a busy class may in any case.
+/// Gives back what such stacks hold that were widened. They may hold as much again, unless that is
+/// more now than all of them may.
 void flush_large(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);
 
 }  // namespace acre::heaps
