@@ -24,6 +24,8 @@ constexpr std::size_t worth_a_thread_pages = 512;
 constexpr int quiet_intervals_max = 4;
 /// Threads that wake now and then and need little do not keep the purging thread: 64 KiB.
 constexpr std::size_t worth_an_interval_pages = 16;
+/// How long after it ended the thread is tried again where the kernel refuses to take pages.
+constexpr long refused_again_ms = 5000;
 /// So many threads' caches are worth a look even when little is free, but not all the time.
 constexpr std::size_t worth_a_thread_heaps = 64;
 constexpr long heaps_again_ms = 5000;
@@ -51,6 +53,12 @@ bool slabs_wait() noexcept {
   return pages_left_empty.load(std::memory_order_relaxed) >= worth_a_thread_pages;
 }
 
+/// Whether the options, which are read after the first allocations, let the thread run.
+bool may_run() noexcept {
+  return config.background.load(std::memory_order_relaxed) &&
+         config.purge_delay_ms.load(std::memory_order_relaxed) >= 0;
+}
+
 /// Whether memory is free that may go when the program comes to rest, even if it used all of it in
 /// the interval that ends now: it may not call again, and no other thread would be started.
 bool much_may_go() noexcept {
@@ -63,8 +71,8 @@ void purge_while_useful() noexcept {
   bool dropped = false;
   idle_outcome idle;
   // What was just taken is looked at once more.
-  while (quiet < quiet_intervals_max || (idle.taken > 0 && quiet < 2 * quiet_intervals_max) ||
-         much_may_go()) {
+  while (may_run() && (quiet < quiet_intervals_max ||
+                       (idle.taken > 0 && quiet < 2 * quiet_intervals_max) || much_may_go())) {
     const std::int64_t delay = config.purge_delay_ms.load(std::memory_order_relaxed);
     os::background_thread::sleep_ms(std::max(delay, least_interval_ms));
     gate.acquire();
@@ -76,7 +84,8 @@ void purge_while_useful() noexcept {
     const std::size_t purged = process_pages.purge_unneeded(gate);
     name_moved_pages();
     renew_moves();
-    quiet = purged == 0 && idle.freed_pages < worth_an_interval_pages ? quiet + 1 : 0;
+    const bool is_quiet = purged == 0 && idle.freed_pages < worth_an_interval_pages;
+    quiet = is_quiet ? std::min(quiet + 1, 2 * quiet_intervals_max) : 0;
     // The program was busy since the empty slabs went.
     dropped = dropped && purged < worth_a_thread_pages && !slabs_wait();
     // It would keep what the program gave up; the next one has the rights of the thread that starts
@@ -100,13 +109,18 @@ bool heaps_wait() noexcept {
          os::now_ms() - ended_ms.load(std::memory_order_relaxed) >= heaps_again_ms;
 }
 
+/// Whether pages could not go a moment ago, since they are locked.
+bool was_just_refused() noexcept {
+  return process_pages.purge_refused_hint() &&
+         os::now_ms() - ended_ms.load(std::memory_order_relaxed) < refused_again_ms;
+}
+
 }  // namespace
 
 void purge_later() noexcept {
   if (thread.running()) return;
   if (process_pages.dirty_hint() < worth_a_thread_pages && !slabs_wait() && !heaps_wait()) return;
-  if (config.purge_delay_ms.load(std::memory_order_relaxed) < 0) return;
-  if (!config.background.load(std::memory_order_relaxed)) return;
+  if (!may_run() || was_just_refused()) return;
   thread.start(purge_while_useful);
 }
 

@@ -76,7 +76,7 @@ constinit bool has_summary = false;
   if (found.address != nullptr) heaps::report_misuse(found.kind, found.address);
 }
 
-/// Late: the destructors of the program and of its other libraries have run.
+/// After the program's own destructors; those of its libraries may come later.
 [[gnu::destructor(101)]] void finish() noexcept {
   if (has_summary) end_summary();
 }
