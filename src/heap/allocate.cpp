@@ -119,6 +119,21 @@ std::uint32_t taken_since_visit(class_slabs& slabs, const bin& b) noexcept {
   return taken;
 }
 
+/// Lets a stack hold half as much again, as far as it need not be deep.
+bool widen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
+  const unsigned size_class = class_of_bin(heap, b);
+  const class_shape& shape = class_shapes[size_class];
+  const std::size_t blocks = capacity(b);
+  const std::size_t most = std::max<std::size_t>(shape.cache_most, shape.widened_most);
+  // A deep stack's room is counted.
+  if (!b.busy || blocks >= most || is_deep(heap, b)) return false;
+  const std::size_t wanted = std::min(blocks + (blocks + 1) / 2, most);
+  if (wanted > std::size(b.first) && b.base == b.first - 1) move_stack(heap, b);
+  heap.slabs[size_class].swing_blocks = static_cast<std::uint16_t>(wanted);
+  b.end = b.base + wanted;
+  return true;
+}
+
 enum class visit : bool { flush, refill };
 
 /// Lets the stack of a medium class hold half as many again that is refilled soon after a flush,
@@ -130,10 +145,8 @@ void widen_if_random(heap_body& heap, bin& b, visit now, std::size_t since) noex
   constexpr std::uint8_t many_visits = 8;
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
   class_slabs& slabs = heap.slabs[class_of_bin(heap, b)];
-  const std::size_t blocks = capacity(b);
-  if (blocks >= shape.random_most || !b.busy) return;
-  // A deep stack's room is counted.
-  if (heap.kind != body_kind::thread || is_deep(heap, b)) return;
+  if (capacity(b) >= shape.widened_most || !b.busy) return;
+  if (heap.kind != body_kind::thread) return;
   const bool is_refill = now == visit::refill;
   const bool turned = std::exchange(slabs.was_refill, is_refill) != is_refill;
   if (since >= few) {
@@ -142,10 +155,7 @@ void widen_if_random(heap_body& heap, bin& b, visit now, std::size_t since) noex
   }
   if (!turned || ++slabs.early_visits < many_visits) return;
   slabs.early_visits = 0;
-  const std::size_t wanted = std::min<std::size_t>(blocks + (blocks + 1) / 2, shape.random_most);
-  if (wanted > std::size(b.first) && b.base == b.first - 1) move_stack(heap, b);
-  slabs.swing_blocks = static_cast<std::uint16_t>(wanted);
-  b.end = b.base + wanted;
+  (void)widen(heap, b);
 }
 
 /// Called before a refill.
@@ -165,18 +175,6 @@ void note_refill(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
   constexpr std::size_t large_heap_pages = (std::size_t{8} << 20) / page_bytes;
   const bool large = heap.pages.load(std::memory_order_relaxed) > large_heap_pages;
   return std::size_t{large ? 64U : 192U} << 10;
-}
-
-/// Lets a stack hold half as much again, as far as it need not be deep.
-bool widen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
-  const unsigned size_class = class_of_bin(heap, b);
-  const std::size_t blocks = capacity(b);
-  const std::size_t most = class_shapes[size_class].cache_most;
-  if (!b.busy || blocks >= most) return false;
-  const std::size_t wanted = std::min(blocks + blocks / 2, most);
-  heap.slabs[size_class].swing_blocks = static_cast<std::uint16_t>(wanted);
-  b.end = b.base + wanted;
-  return true;
 }
 
 /// Makes the stack of a class larger that swings: the thread took more than a stack full of its

@@ -82,7 +82,7 @@ inline constexpr std::size_t spare_slab_pages_max = 16;
 /// Words of a class's larger stack; 0 where the first, small one is all there is.
 [[nodiscard]] constexpr std::size_t stack_words_of(const class_shape& shape) noexcept {
   const std::size_t most =
-      std::max<std::size_t>({shape.cache_most, shape.swing_most, shape.random_most});
+      std::max<std::size_t>({shape.cache_most, shape.swing_most, shape.widened_most});
   return most > 8 ? most : 0;
 }
 inline constexpr std::size_t stack_words = [] {

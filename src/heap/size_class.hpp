@@ -85,7 +85,7 @@ struct class_shape {
   std::uint8_t cache_first = 0;  ///< blocks a cache holds at first
   std::uint16_t cache_most = 0;  ///< blocks it holds once the class has proved busy
   std::uint16_t swing_most = 0;  ///< above 8 KiB: blocks it may hold for the class's swings
-  std::uint8_t random_most = 0;  ///< 1 to 8 KiB: where they come and go at random
+  std::uint8_t widened_most = 0;  ///< 1 to 8 KiB: for swings and where they come and go at random
   std::uint16_t batch_part = 0;  ///< of `remote_batch_full`: what a block fills of a batch
 };
 
@@ -157,7 +157,7 @@ constexpr class_shape shape_of(unsigned size_class) noexcept {
   shape.swing_most =
       static_cast<std::uint16_t>(bytes > large_cached_bytes ? 1048576 / bytes : 0);  // a megabyte
   if (bytes > small_bytes_max && bytes <= large_cached_bytes)
-    shape.random_most = static_cast<std::uint8_t>(std::min<std::size_t>(65536 / bytes, 16));
+    shape.widened_most = static_cast<std::uint8_t>(std::min<std::size_t>(65536 / bytes, 16));
   shape.batch_part = static_cast<std::uint16_t>(std::clamp<std::size_t>(
       bytes, base::divide_up(remote_batch_full, remote_batch_most), remote_batch_full));
   return shape;

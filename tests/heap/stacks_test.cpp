@@ -41,6 +41,12 @@ void swing(std::size_t count, std::size_t size_bytes) {
     free_blocks(take(count, size_bytes));
 }
 
+/// Lets the sweep come by all classes but one twice: each refill and flush looks at one.
+void let_others_rest() {
+  for (int round = 0; round < 64; ++round)
+    free_blocks(take(2000, 64));
+}
+
 bin& bin_for(heap_body& heap, std::size_t size_bytes) {
   return heap.bins[class_of(size_bytes)];
 }
@@ -81,17 +87,17 @@ std::uint32_t replace_at_random(std::size_t first_bytes, std::size_t last_bytes,
 }
 
 TEST(large_stacks, hold_more_where_few_blocks_of_many_classes_come_and_go) {
-  // Beside so many others a class takes few blocks between two looks of the sweep. 39 000 to 51 000;
-  // 220 000 where the sweep emptied the stacks of so little used classes.
-  in_thread([] { EXPECT_LT(replace_at_random(300, 16'000, 3000), 100'000U); });
+  // Beside so many others a class takes few blocks between two looks of the sweep. 27 000 to 29 000;
+  // above 200 000 where the sweep emptied the stacks of so little used classes.
+  in_thread([] { EXPECT_LT(replace_at_random(300, 16'000, 3000), 60'000U); });
 }
 
 TEST(medium_stacks, hold_more_where_blocks_come_and_go_at_random) {
   in_thread([] {
     constexpr std::size_t first = 1100;
     constexpr std::size_t last = 8000;
-    // 54 000 to 77 000; by swings alone 110 000.
-    EXPECT_LT(replace_at_random(first, last, 3000), 95'000U);
+    // 24 000 to 26 000; 54 000 to 77 000 where deep stacks without room for more were in the way.
+    EXPECT_LT(replace_at_random(first, last, 3000), 40'000U);
     const heap_body& heap = *own_heap();
     // Whatever a stack holds now, a refill ends the need for one.
     for (std::size_t size_bytes = first; size_bytes <= last; size_bytes += 100) {
@@ -99,14 +105,16 @@ TEST(medium_stacks, hold_more_where_blocks_come_and_go_at_random) {
       const std::uint32_t rested = heap.visits;
       for (int pair = 0; pair < 100; ++pair)
         acre_free(acre_malloc(size_bytes));
-      EXPECT_EQ(heap.visits, rested) << size_bytes;
+      // What another class has lent goes back to that one.
+      EXPECT_LE(heap.visits - rested, 4U) << size_bytes;
     }
   });
 }
 
 TEST(medium_stacks, hold_few_where_one_block_comes_and_goes) {
   in_thread([] {
-    constexpr std::size_t size_bytes = 7000;  // Of no other test: a heap is used again.
+    let_others_rest();  // The heap may be that of another test.
+    constexpr std::size_t size_bytes = 7000;
     for (int round = 0; round < 1000; ++round)
       free_blocks(take(1, size_bytes));
     EXPECT_LE(capacity(bin_for(*own_heap(), size_bytes)),
@@ -180,9 +188,7 @@ TEST(large_stacks, come_to_rest_with_their_class) {
     swing(40, swung);
     heap_body& heap = *own_heap();
     ASSERT_GT(heap.large_bytes, 0U);
-    // Each refill and flush looks at one class.
-    for (int round = 0; round < 64; ++round)
-      free_blocks(take(2000, 64));
+    let_others_rest();
     EXPECT_EQ(cached(bin_for(heap, swung)), 0U);
     EXPECT_EQ(heap.large_bytes, 0U);
     EXPECT_EQ(acre_check_invariants(), 1);
