@@ -82,11 +82,11 @@ struct class_shape {
   slab_shape long_slab;   ///< of one that holds a megabyte in a heap whose slabs become empty
   /// Bit n: a slab of n pages, below 16, is as dense as `first_slab`. For pages that lie idle.
   std::uint16_t fitting_pages = 0;
-  std::uint8_t cache_first = 0;  ///< blocks a cache holds at first
-  std::uint16_t cache_most = 0;  ///< blocks it holds once the class has proved busy
-  std::uint16_t swing_most = 0;  ///< above 8 KiB: blocks it may hold for the class's swings
+  std::uint8_t cache_first = 0;   ///< blocks a cache holds at first
+  std::uint16_t cache_most = 0;   ///< blocks it holds once the class has proved busy
+  std::uint16_t swing_most = 0;   ///< above 8 KiB: blocks it may hold for the class's swings
   std::uint8_t widened_most = 0;  ///< 1 to 8 KiB: for swings and where they come and go at random
-  std::uint16_t batch_part = 0;  ///< of `remote_batch_full`: what a block fills of a batch
+  std::uint16_t batch_part = 0;   ///< of `remote_batch_full`: what a block fills of a batch
 };
 
 /// Blocks of `bytes` bytes in a slab of so many pages.

@@ -140,8 +140,7 @@ int write_info(int options, std::FILE* stream) noexcept {
                "<system type=\"current\" size=\"%zu\"/>\n</malloc>\n",
                s.cache_bytes, s.slab_free_bytes, s.committed_bytes + s.retained_bytes,
                std::max(s.committed_bytes + s.retained_bytes, s.live_bytes_peak), s.large_live,
-               s.large_live_bytes,
-               s.committed_bytes + s.retained_bytes);
+               s.large_live_bytes, s.committed_bytes + s.retained_bytes);
   return std::ferror(stream) != 0 ? -1 : 0;
 }
 

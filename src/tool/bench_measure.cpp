@@ -88,6 +88,13 @@ std::string find_checksum(const std::string& output) {
   return output.substr(start + mark.size(), output.find('\n', start) - start - mark.size());
 }
 
+std::string last_line_of(std::string_view output) {
+  const auto end = output.find_last_not_of(" \n");
+  if (end == std::string_view::npos) return {};
+  output = output.substr(0, end + 1);
+  return std::string(output.substr(output.rfind('\n') + 1));
+}
+
 }  // namespace
 
 measurement measure(const std::string& measure_program, const std::string& preload,
@@ -129,6 +136,7 @@ measurement measure(const std::string& measure_program, const std::string& prelo
   one.peak_bytes = figures.value("peak_kib", 0.0) * 1024;
   one.status = figures.value("status", 0);
   one.checksum = find_checksum(printed);
+  if (one.status != 0) one.last_line = last_line_of(printed);
   // The loader says so and goes on, and the figures would be the C library's.
   one.was_preloaded = printed.find("cannot be preloaded") == std::string::npos;
   return one;

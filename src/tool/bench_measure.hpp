@@ -11,8 +11,9 @@ struct measurement {
   double cpu_s = 0;
   double wall_s = 0;
   double peak_bytes = 0;
-  int status = 0;        ///< exit code, or 128 + signal
-  std::string checksum;  ///< what a workload printed; the same for every allocator
+  int status = 0;         ///< exit code, or 128 + signal
+  std::string last_line;  ///< of what it printed, if it failed
+  std::string checksum;   ///< what a workload printed; the same for every allocator
   bool was_preloaded = true;
 };
 

@@ -1,5 +1,6 @@
 #include "tool/bench_table.hpp"
 
+#include "tool/maps_text.hpp"
 #include "tool/units.hpp"
 
 #include <algorithm>
@@ -112,6 +113,23 @@ std::string spread_note(const bench_results& results) {
       count, results.cells.size(), spread_max * 100);
 }
 
+/// What those that failed printed last, each row's once.
+std::string failure_note(const bench_results& results) {
+  std::string text;
+  for (std::size_t index = 0; index < results.rows.size(); ++index) {
+    const auto has_line = [](const bench_cell& cell) {
+      return !cell.problem().empty() && !cell.runs.back().last_line.empty();
+    };
+    const auto cell = std::ranges::find_if(results.cells[index], has_line);
+    if (cell == results.cells[index].end()) continue;
+    const auto column = static_cast<std::size_t>(cell - results.cells[index].begin());
+    text += fmt::format("\n{} under {}: {}: {}\n", results.rows[index].name,
+                        results.allocators[column].name, cell->problem(),
+                        printable(cell->runs.back().last_line));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string bench_cell::problem() const {
@@ -163,7 +181,7 @@ std::string format_bench(const bench_results& results, const ink& colours) {
          "\n" +
          table(results, "Peak RSS, as a multiple of the row's best", &measurement::peak_bytes,
                colours) +
-         spread_note(results);
+         spread_note(results) + failure_note(results);
 }
 
 std::string format_bench_json(const bench_results& results) {

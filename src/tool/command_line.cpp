@@ -100,7 +100,10 @@ words take_command(const CLI::App& app, words& arguments) {
   while (at != arguments.end() && at->size() > 1 && at->front() == '-' && *at != "--") {
     const auto* const option = app.get_option_no_throw(*at);
     const bool has_separate_value = option != nullptr && option->get_items_expected_max() > 0;
-    at += has_separate_value && std::next(at) != arguments.end() ? 2 : 1;
+    const auto next = std::next(at);
+    if (has_separate_value && next != arguments.end() && *next == "--")
+      throw error(exit_code::misuse, fmt::format("{} needs a value before '--'", *at));
+    at += has_separate_value && next != arguments.end() ? 2 : 1;
   }
   words command(at, arguments.end());
   arguments.erase(at, arguments.end());
@@ -179,8 +182,11 @@ int bench_words(words arguments) {
       "  acre bench --rows larson,fragmentation --reps 9\n"
       "  acre bench --allocators acre,glibc -- python3 job.py");
 
+  const bool announces_command = std::ranges::find(arguments, "--") != arguments.end();
   request.command = take_command(parser.app(), arguments);
   if (!parser.parse(arguments)) return 0;
+  if (announces_command && request.command.empty())
+    throw error(exit_code::misuse, "no command after '--'; see 'acre bench --help'");
   if (!request.command.empty() && !request.rows.empty())
     throw error(exit_code::misuse, "--rows and a command exclude each other");
   return bench(request);

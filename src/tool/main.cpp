@@ -10,6 +10,7 @@
 #include <exception>
 #include <span>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -25,9 +26,20 @@ int report(const char* text, acre::tool::exit_code code) noexcept {
   return static_cast<int>(code);
 }
 
+/// A standard stream that the caller has closed is taken, so that no file of ours gets its number
+/// and is written over; what is written to it fails, and is told. The programs that we start still
+/// find it closed.
+void take_closed_streams() noexcept {
+  for (int file = STDIN_FILENO; file <= STDERR_FILENO; ++file)
+    if (::fcntl(file, F_GETFD) < 0)
+      // The lowest free number is this one.
+      (void)::open("/dev/null", (file == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+}
+
 }  // namespace
 
 int main(int count, char** words) {
+  take_closed_streams();
   // Which characters a terminal shows; numbers and messages stay as they are.
   std::setlocale(LC_CTYPE, "");
   try {

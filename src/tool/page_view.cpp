@@ -209,7 +209,7 @@ constexpr std::array shown_flags{
     named_flag{os::frame_flag::unevictable, "unevictable"},
     named_flag{os::frame_flag::swap_cache, "in the swap cache"},
     named_flag{os::frame_flag::ksm, "merged (KSM)"},
-    named_flag{os::frame_flag::thp, "transparent huge"},
+    named_flag{os::frame_flag::thp, "large folios (THP)"},
     named_flag{os::frame_flag::huge, "hugetlb"},
     named_flag{os::frame_flag::poisoned, "poisoned"},
 };

@@ -53,7 +53,8 @@ std::string format_run_json(const run_record& record) {
   run["rss_peak_bytes"] = rss_peak_bytes(record, processes);
   run["minor_faults"] = end.usage.ru_minflt;
   run["major_faults"] = end.usage.ru_majflt;
-  run["allocations"] = record.allocations();
+  // Not 0: none came.
+  run["allocations"] = processes.empty() ? json(nullptr) : json(record.allocations());
   run["processes"] = sources(processes);
   run["ticks"] = sources(record.ticks());
   run["unreadable_lines"] = record.unreadable_lines();

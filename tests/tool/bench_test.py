@@ -49,6 +49,15 @@ class Bench(ToolCase):
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stdout, r"\nsh +- +0% +exit 3 +exit 3\n")
 
+    def test_tells_what_a_row_that_fails_printed_last(self):
+        result = self.bench("--", "sh", "-c", "echo starting; echo no such input >&2; exit 3")
+        self.assertIn("\nsh under acre: exit 3: no such input\n", result.stdout)
+
+    def test_wants_the_command_it_announces(self):
+        result = self.acre("bench", "--")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("no command after '--'", result.stderr)
+
     def test_tells_a_row_that_crashes(self):
         self.assertIn(" sig 11 ", self.bench("--", "sh", "-c", "kill -SEGV $$").stdout)
 

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 
-from tool_case import LIBRARY, ToolCase, main
+from tool_case import LIBRARY, TOOL, ToolCase, main
 
 
 class Transparency(ToolCase):
@@ -144,8 +144,26 @@ class Summary(ToolCase):
     def test_says_when_no_figures_came(self):
         text = self.acre("run", "--", "python3", "-c", "import os; os._exit(4)").stderr
         self.assertIn("exit code 4", text)
-        self.assertIn("No heap figures: it ended by _exit() or became a program without", text)
+        self.assertIn("No heap figures: it ended by _exit(), became a program without", text)
         self.assertRegex(text, r"Peak RSS +[0-9.]+ MiB +Minor page faults +[0-9,]+\n")
+
+    def test_json_has_no_count_when_no_figures_came(self):
+        result = self.acre("run", "-q", "--json", "-", "--", "python3", "-c",
+                           "import os; os._exit(4)")
+        figures = json.loads(result.stdout)
+        self.assertIsNone(figures["allocations"])
+        self.assertEqual(figures["processes"], [])
+
+    def test_tells_that_standard_output_is_closed(self):
+        command = f'"{TOOL}" run -q --json - -- true >&-'
+        result = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("cannot write to standard output", result.stderr)
+
+    def test_wants_a_value_before_the_command(self):
+        result = self.acre("run", "--json", "--", "true")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--json needs a value before '--'", result.stderr)
 
     def test_shows_the_last_status_of_a_process_that_was_killed(self):
         text = self.acre("run", "--stats-every", "1h", "--", "sh", "-c", "kill -9 $$").stderr
