@@ -70,6 +70,10 @@ void settle_claims(std::vector<curve_step>& steps) {
   }
 }
 
+bool is_for_data(const tlb_facts& tlb) {
+  return tlb.kind != "instruction" && tlb.pages.starts_with("4K");
+}
+
 }  // namespace
 
 std::vector<curve_step> find_steps(const std::vector<curve_point>& points) {
@@ -121,11 +125,13 @@ void name_steps(std::vector<curve_step>& steps, const std::vector<cache_facts>& 
 }
 
 void name_page_steps(std::vector<curve_step>& steps, const machine_description& machine) {
+  // A step may be a TLB's as well as a cache's: with one of them unknown there is no telling.
+  if (std::ranges::none_of(machine.tlbs, is_for_data)) return;
   const auto page_bytes = machine.memory.page_bytes;
   for (auto& step : steps) {
     const auto pages = static_cast<double>(step.size_bytes) / static_cast<double>(page_bytes);
     for (const auto& tlb : machine.tlbs) {
-      if (tlb.kind == "instruction" || !tlb.pages.starts_with("4K")) continue;
+      if (!is_for_data(tlb)) continue;
       offer_cause(step, pages, "entries of the TLB of level " + std::to_string(tlb.level),
                   tlb.entries, tlb.entries);
     }
@@ -135,6 +141,7 @@ void name_page_steps(std::vector<curve_step>& steps, const machine_description& 
       offer_cause(step, pages, "lines of " + cache.name, lines, lines);
     }
   }
+  settle_claims(steps);
 }
 
 std::vector<level_latency> find_levels(const std::vector<curve_point>& points,

@@ -87,7 +87,10 @@ std::string curve(const machine_description& machine, const machine_measurement&
   text += draw_curve(machine, measurement, colours, screen);
   for (const auto& step : measurement.steps)
     text += "  " + describe_step(step) + "\n";
-  if (!measurement.page_steps.empty()) text += "  With one line in each page, the TLB alone:\n";
+  if (!measurement.page_steps.empty())
+    text +=
+        fmt::format("  With one line in each page, the TLB alone{}:\n",
+                    machine.tlbs.empty() ? " (this processor does not say how large it is)" : "");
   for (const auto& step : measurement.page_steps)
     text += "  " + describe_page_step(step, machine) + "\n";
   return text;

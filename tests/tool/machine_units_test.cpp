@@ -117,6 +117,29 @@ TEST(machine_steps, of_pages_are_told_from_those_of_lines) {
   EXPECT_EQ(steps[1].described, 512U);
 }
 
+TEST(machine_steps, of_pages_take_each_cause_once) {
+  machine_description machine;
+  machine.memory.page_bytes = 4096;
+  machine.caches = {cache("L1d", 32 * kib)};
+  machine.tlbs = {{1, "data", "4K", 64, -1}};
+  std::vector<curve_step> steps(2);
+  steps[0].size_bytes = 500 * 4096;
+  steps[1].size_bytes = 900 * 4096;
+  name_page_steps(steps, machine);
+  EXPECT_EQ(steps[0].cause, "lines of L1d");
+  EXPECT_EQ(steps[1].cause, "");
+}
+
+TEST(machine_steps, of_pages_have_no_cause_where_no_tlb_is_described) {
+  machine_description machine;
+  machine.memory.page_bytes = 4096;
+  machine.caches = {cache("L1d", 32 * kib)};
+  std::vector<curve_step> steps(1);
+  steps[0].size_bytes = 500 * 4096;
+  name_page_steps(steps, machine);
+  EXPECT_EQ(steps[0].cause, "");
+}
+
 TEST(machine_levels, take_the_middle_of_each_plateau) {
   const std::vector<cache_facts> caches{cache("L1d", 32 * kib), cache("L2", mib)};
   const auto points = curve_of({{32 * kib, 1.0}, {mib, 4.0}}, 100, 4);
