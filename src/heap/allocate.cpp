@@ -119,21 +119,6 @@ std::uint32_t taken_since_visit(class_slabs& slabs, const bin& b) noexcept {
   return taken;
 }
 
-/// Lets a stack hold half as much again, as far as it need not be deep.
-bool widen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
-  const unsigned size_class = class_of_bin(heap, b);
-  const class_shape& shape = class_shapes[size_class];
-  const std::size_t blocks = capacity(b);
-  const std::size_t most = std::max<std::size_t>(shape.cache_most, shape.widened_most);
-  // A deep stack's room is counted.
-  if (!b.busy || blocks >= most || is_deep(heap, b)) return false;
-  const std::size_t wanted = std::min(blocks + (blocks + 1) / 2, most);
-  if (wanted > std::size(b.first) && b.base == b.first - 1) move_stack(heap, b);
-  heap.slabs[size_class].swing_blocks = static_cast<std::uint16_t>(wanted);
-  b.end = b.base + wanted;
-  return true;
-}
-
 enum class visit : bool { flush, refill };
 
 /// Lets the stack of a medium class hold half as many again that is refilled soon after a flush,

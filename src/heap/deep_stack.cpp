@@ -29,11 +29,11 @@ bool deepen(heap_body& heap, bin& b, std::size_t room_bytes) noexcept {
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
   const std::size_t block_bytes = shape.bytes;
   const auto words = static_cast<std::size_t>(b.end - b.base);
-  if (!b.busy || words < shape.cache_most) return false;
+  if (!b.busy || words < place_of(shape)) return false;
   const std::size_t wanted =
       std::min({words + words / 2, deep_words_max, deep_bytes_max / block_bytes});
   const bool deep = is_deep(heap, b);
-  const std::size_t counted = deep ? words : std::size_t{shape.cache_most};
+  const std::size_t counted = deep ? words : place_of(shape);
   const std::size_t more_bytes = (wanted - std::min(wanted, counted)) * block_bytes;
   if (wanted <= words || heap.deep_bytes + more_bytes > room_bytes) return false;
   run_index run = deep ? run_of_stack(b.base) : 0;
@@ -56,7 +56,7 @@ bool deepen(heap_body& heap, bin& b, std::size_t room_bytes) noexcept {
 
 void leave_deep_stack(heap_body& heap, bin& b) noexcept {
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
-  heap.deep_bytes -= (static_cast<std::size_t>(b.end - b.base) - shape.cache_most) * shape.bytes;
+  heap.deep_bytes -= (capacity(b) - place_of(shape)) * shape.bytes;
   process_pages.release(run_of_stack(b.base));
   b.base = b.first - 1;
   b.top = b.base;

@@ -1,6 +1,7 @@
 #include "heap/stacks.hpp"
 
 #include "base/assert.hpp"
+#include "heap/deep_stack.hpp"
 #include "heap/registry.hpp"
 #include "heap/slabs.hpp"
 
@@ -15,14 +16,29 @@ namespace {
   return (std::max<std::size_t>(capacity(b), shape.cache_most) - shape.cache_most) * shape.bytes;
 }
 
-/// What the stacks of blocks above `large_cached_bytes` may hold in all, beyond two a class: a 16th
-/// of the heap; or its part of the 2 MiB that the heaps of a program with few threads share.
-[[nodiscard]] std::size_t large_room(const heap_body& heap) noexcept {
+/// What the widened stacks of medium blocks may hold in all beyond what busy classes may, and those
+/// of blocks above `large_cached_bytes` again: a 16th of the heap; or its part of the 2 MiB that
+/// the heaps of a program with few threads share.
+[[nodiscard]] std::size_t widened_room(const heap_body& heap) noexcept {
   constexpr std::size_t least = std::size_t{1} << 17U;
   constexpr std::size_t all_heaps = std::size_t{1} << 21U;
   constexpr std::size_t part = 16;
   const std::size_t held = heap.pages.load(std::memory_order_relaxed) * page_bytes;
   return std::max({least, all_heaps / std::max<std::size_t>(used_heaps(), 1), held / part});
+}
+
+/// What the stacks of medium blocks may hold beyond what busy classes may, but for deep ones.
+[[nodiscard]] std::size_t widened_bytes(heap_body& heap) noexcept {
+  std::size_t bytes = 0;
+  for_each_used_bin(
+      heap,
+      [&](const bin& b) {
+        const class_shape& shape = class_shapes[class_of_bin(heap, b)];
+        if (shape.bytes <= large_cached_bytes && !is_deep(heap, b))
+          bytes += surplus_bytes(b, shape);
+      },
+      small_class_count);
+  return bytes;
 }
 
 }  // namespace
@@ -77,13 +93,31 @@ void move_stack(heap_body& heap, bin& b) noexcept {
   b.end = base + blocks;
 }
 
+bool widen(heap_body& heap, bin& b) noexcept {
+  const unsigned size_class = class_of_bin(heap, b);
+  const class_shape& shape = class_shapes[size_class];
+  const std::size_t blocks = capacity(b);
+  const std::size_t most = place_of(shape);
+  if (!b.busy || blocks >= most || is_deep(heap, b)) return false;
+  const std::size_t wanted = std::min(blocks + (blocks + 1) / 2, most);
+  if (wanted > shape.cache_most) {
+    const std::size_t more = wanted - std::max<std::size_t>(blocks, shape.cache_most);
+    const std::size_t others = heap.deep_bytes + widened_bytes(heap);
+    if (others + more * shape.bytes > widened_room(heap)) return false;
+  }
+  if (wanted > std::size(b.first) && b.base == b.first - 1) move_stack(heap, b);
+  heap.slabs[size_class].swing_blocks = static_cast<std::uint16_t>(wanted);
+  b.end = b.base + wanted;
+  return true;
+}
+
 bool widen_large(heap_body& heap, bin& b) noexcept {
   if (!b.busy || heap.kind != body_kind::thread) return false;
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
   const std::size_t blocks = capacity(b);
   const std::size_t wanted = std::min<std::size_t>(blocks + (blocks + 1) / 2, shape.swing_most);
   const std::size_t more_bytes = (wanted - blocks) * shape.bytes;
-  if (more_bytes == 0 || heap.large_bytes + more_bytes > large_room(heap)) return false;
+  if (more_bytes == 0 || heap.large_bytes + more_bytes > widened_room(heap)) return false;
   if (b.base == b.first - 1 && wanted > std::size(b.first)) move_stack(heap, b);
   set_large_capacity(heap, b, wanted);
   return true;
@@ -92,14 +126,16 @@ bool widen_large(heap_body& heap, bin& b) noexcept {
 void flush_large(heap_body& heap) noexcept {
   constexpr unsigned first_large = class_of(large_cached_bytes) + 1;
   // The heap has become smaller, or has more others beside it.
-  const bool too_much = heap.large_bytes > large_room(heap);
+  const bool too_much = heap.large_bytes > widened_room(heap);
   for_each_used_bin(
       heap,
       [&heap, too_much](bin& b) ACRE_NO_THREAD_SAFETY_ANALYSIS {
         const class_shape& shape = class_shapes[class_of_bin(heap, b)];
         if (surplus_bytes(b, shape) == 0) return;
-        flush_oldest(heap, b, cached(b));
-        if (too_much && cached(b) == 0) set_large_capacity(heap, b, shape.cache_most);
+        const bool is_wide = cached(b) > shape.cache_most;
+        if (is_wide) flush_oldest(heap, b, cached(b));
+        if ((too_much || !is_wide) && cached(b) <= shape.cache_most)
+          set_large_capacity(heap, b, shape.cache_most);
       },
       first_large);
 }

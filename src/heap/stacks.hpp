@@ -2,6 +2,9 @@
 
 #include "heap/body.hpp"
 
+#include <algorithm>
+#include <cstddef>
+
 /// What the bins' stacks may hold. All under the heap's lock, by the bins' owner.
 namespace acre::heaps {
 
@@ -27,12 +30,22 @@ void set_large_capacity(heap_body& heap, bin& b, std::size_t blocks) noexcept;
 /// Moves the stack of a class that is busy to its larger place in the heap's body.
 void move_stack(heap_body& heap, bin& b) noexcept;
 
+/// How many blocks a stack in the heap's body may hold, of a class up to `large_cached_bytes`.
+[[nodiscard]] inline std::size_t place_of(const class_shape& shape) noexcept {
+  return std::max(shape.cache_most, std::uint16_t{shape.widened_most});
+}
+
+/// Lets the stack of a class up to `large_cached_bytes` hold half as many again where it is, as long
+/// as all that hold more than a busy class may then hold a small part of the heap. False if it may
+/// not.
+[[nodiscard]] bool widen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
+
 /// Lets the full stack of a class of blocks above `large_cached_bytes` hold half as many again, as
 /// long as all such stacks of the heap then hold a small part of it. False if it may not.
 [[nodiscard]] bool widen_large(heap_body& heap, bin& b) noexcept;
 
-/// Gives back what such stacks hold that were widened. They may hold as much again, unless that is
-/// more now than all of them may.
+/// Gives back what such stacks hold that were widened and hold more than a busy class may. They may
+/// hold as much again, unless that is more now than all of them may; the others are narrow again.
 void flush_large(heap_body& heap) noexcept ACRE_REQUIRES(heap.lock);
 
 }  // namespace acre::heaps
