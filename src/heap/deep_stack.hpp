@@ -18,8 +18,8 @@ inline constexpr std::size_t deep_bytes_max = 262144;
 }
 
 /// Gives the bin of a class up to 8 KiB a stack of half as much room again. False when it does not
-/// yet cache what it may where it is (`place_of`), or has the most there is, when all deep stacks of
-/// the heap could then hold more than `room_bytes`, or out of memory.
+/// yet cache what it may where it is (`place_of`), or has the most there is, when all deep stacks
+/// of the heap could then hold more than `room_bytes`, or out of memory.
 [[nodiscard]] bool deepen(heap_body& heap, bin& b, std::size_t room_bytes) noexcept
     ACRE_REQUIRES(heap.lock);
 

@@ -35,9 +35,9 @@ void move_stack(heap_body& heap, bin& b) noexcept;
   return std::max(shape.cache_most, std::uint16_t{shape.widened_most});
 }
 
-/// Lets the stack of a class up to `large_cached_bytes` hold half as many again where it is, as long
-/// as all that hold more than a busy class may then hold a small part of the heap. False if it may
-/// not.
+/// Lets the stack of a class up to `large_cached_bytes` hold half as many again where it is, as
+/// long as all that hold more than a busy class may then hold a small part of the heap. False if it
+/// may not.
 [[nodiscard]] bool widen(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock);
 
 /// Lets the full stack of a class of blocks above `large_cached_bytes` hold half as many again, as

@@ -209,6 +209,7 @@ TEST(large_stacks, are_narrowed_when_more_heaps_share_what_they_may_hold) {
     const std::vector<void*> blocks = take(1, 20'480);
     EXPECT_EQ(heap.large_bytes, 0U);
     done.count_down();
+    others.clear();
     free_blocks(blocks);
     EXPECT_EQ(acre_check_invariants(), 1);
   });
