@@ -41,10 +41,12 @@ void swing(std::size_t count, std::size_t size_bytes) {
     free_blocks(take(count, size_bytes));
 }
 
-/// Lets the sweep come by all classes but one twice: each refill and flush looks at one.
+/// Lets the sweep come by all classes but one twice: each refill and flush looks at one. More
+/// blocks than the deepest stack holds, which may be there already.
 void let_others_rest() {
-  for (int round = 0; round < 64; ++round)
-    free_blocks(take(2000, 64));
+  const std::uint32_t before = own_heap()->visits;
+  while (own_heap()->visits - before < 2 * class_count)
+    free_blocks(take(8000, 64));
 }
 
 bin& bin_for(heap_body& heap, std::size_t size_bytes) {
