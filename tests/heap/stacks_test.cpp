@@ -115,13 +115,15 @@ TEST(medium_stacks, hold_more_where_blocks_come_and_go_at_random) {
 
 TEST(medium_stacks, hold_a_swing_beside_many_other_blocks) {
   in_thread([] {
+    (void)acre_malloc_trim(0);  // No free blocks of other classes that could be lent.
     const std::vector<void*> others = take(300, 40'000);
     for (const std::size_t size_bytes : {std::size_t{3584}, std::size_t{5120}, std::size_t{8192}}) {
       const std::size_t count = 72'000 / size_bytes;  // More than 64 KiB: a deep stack.
       swing(count, size_bytes);
       const std::uint32_t before = own_heap()->visits;
       swing(count, size_bytes);
-      EXPECT_EQ(own_heap()->visits, before) << size_bytes;
+      // None but for what other classes lend; two a round where the stack is too small.
+      EXPECT_LT(own_heap()->visits - before, 64U) << size_bytes;
       let_others_rest();
     }
     free_blocks(others);
