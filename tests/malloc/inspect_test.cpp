@@ -75,7 +75,8 @@ TEST(inspect, mallinfo2_adds_up) {
   family::free(block);
 }
 
-TEST(inspect, malloc_trim_tells_whether_memory_went_back) {
+/// 20 MB, written to.
+void take_and_free_much() {
   std::vector<void*> blocks(20'000);
   for (void*& block : blocks) {
     block = family::malloc(1000);
@@ -83,7 +84,17 @@ TEST(inspect, malloc_trim_tells_whether_memory_went_back) {
   }
   for (void* block : blocks)
     family::free(block);
-  EXPECT_EQ(family::malloc_trim(0), 1);
+}
+
+TEST(inspect, malloc_trim_tells_whether_memory_went_back) {
+  // Acre's purging thread may come first where the system does not let this thread run for a while.
+  constexpr int attempts = 20;
+  int told = 0;
+  for (int i = 0; i < attempts && told == 0; ++i) {
+    take_and_free_much();
+    told = family::malloc_trim(0);
+  }
+  EXPECT_EQ(told, 1);
   const int again = family::malloc_trim(0);
   EXPECT_TRUE(again == 0 || again == 1);
 }
