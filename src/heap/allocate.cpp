@@ -59,7 +59,7 @@ void press(heap_body& heap, bin& b) noexcept ACRE_REQUIRES(heap.lock) {
     heap.slabs[class_of_bin(heap, b)].swing_blocks = 0;
     heap.slabs[class_of_bin(heap, b)].early_visits = 0;
     if (large) return set_large_capacity(heap, b, shape.cache_most);
-    if (b.base == b.first - 1 && shape.cache_most > std::size(b.first)) move_stack(heap, b);
+    make_place(heap, b, shape.cache_most);
   } else if (large) {
     return;  // `widen_large` changes what it may cache.
   }

@@ -28,7 +28,7 @@ std::size_t stack_words_in(run_index run) noexcept {
 bool deepen(heap_body& heap, bin& b, std::size_t room_bytes) noexcept {
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
   const std::size_t block_bytes = shape.bytes;
-  const auto words = static_cast<std::size_t>(b.end - b.base);
+  const std::size_t words = capacity(b);
   if (!b.busy || words < place_of(shape)) return false;
   const std::size_t wanted =
       std::min({words + words / 2, deep_words_max, deep_bytes_max / block_bytes});

@@ -41,6 +41,27 @@ namespace {
   return bytes;
 }
 
+/// What the stack may hold when it is let hold half as many again.
+[[nodiscard]] std::size_t wider(const bin& b, std::size_t most) noexcept {
+  const std::size_t blocks = capacity(b);
+  return std::min(blocks + (blocks + 1) / 2, most);
+}
+
+/// Moves the stack to its larger place in the heap's body.
+void move_stack(heap_body& heap, bin& b) noexcept {
+  const unsigned size_class = class_of_bin(heap, b);
+  std::size_t first_word = 0;
+  for (unsigned c = 0; c < size_class; ++c)
+    first_word += stack_words_of(class_shapes[c]);
+  void** const base = heap.stacks + first_word - 1;
+  const std::size_t blocks = capacity(b);
+  const std::size_t count = cached(b);
+  std::copy(b.base + 1, b.top + 1, base + 1);
+  b.base = base;
+  b.top = base + count;
+  b.end = base + blocks;
+}
+
 }  // namespace
 
 void prepare_bin(heap_body& heap, bin& b) noexcept {
@@ -79,18 +100,8 @@ void set_large_capacity(heap_body& heap, bin& b, std::size_t blocks) noexcept {
     heap.large_bytes += now - before;
 }
 
-void move_stack(heap_body& heap, bin& b) noexcept {
-  const unsigned size_class = class_of_bin(heap, b);
-  std::size_t first_word = 0;
-  for (unsigned c = 0; c < size_class; ++c)
-    first_word += stack_words_of(class_shapes[c]);
-  void** const base = heap.stacks + first_word - 1;
-  const std::size_t blocks = capacity(b);
-  const std::size_t count = cached(b);
-  std::copy(b.base + 1, b.top + 1, base + 1);
-  b.base = base;
-  b.top = base + count;
-  b.end = base + blocks;
+void make_place(heap_body& heap, bin& b, std::size_t blocks) noexcept {
+  if (blocks > std::size(b.first) && b.base == b.first - 1) move_stack(heap, b);
 }
 
 bool widen(heap_body& heap, bin& b) noexcept {
@@ -99,13 +110,13 @@ bool widen(heap_body& heap, bin& b) noexcept {
   const std::size_t blocks = capacity(b);
   const std::size_t most = place_of(shape);
   if (!b.busy || blocks >= most || is_deep(heap, b)) return false;
-  const std::size_t wanted = std::min(blocks + (blocks + 1) / 2, most);
+  const std::size_t wanted = wider(b, most);
   if (wanted > shape.cache_most) {
     const std::size_t more = wanted - std::max<std::size_t>(blocks, shape.cache_most);
     const std::size_t others = heap.deep_bytes + widened_bytes(heap);
     if (others + more * shape.bytes > widened_room(heap)) return false;
   }
-  if (wanted > std::size(b.first) && b.base == b.first - 1) move_stack(heap, b);
+  make_place(heap, b, wanted);
   heap.slabs[size_class].swing_blocks = static_cast<std::uint16_t>(wanted);
   b.end = b.base + wanted;
   return true;
@@ -114,11 +125,10 @@ bool widen(heap_body& heap, bin& b) noexcept {
 bool widen_large(heap_body& heap, bin& b) noexcept {
   if (!b.busy || heap.kind != body_kind::thread) return false;
   const class_shape& shape = class_shapes[class_of_bin(heap, b)];
-  const std::size_t blocks = capacity(b);
-  const std::size_t wanted = std::min<std::size_t>(blocks + (blocks + 1) / 2, shape.swing_most);
-  const std::size_t more_bytes = (wanted - blocks) * shape.bytes;
+  const std::size_t wanted = wider(b, shape.swing_most);
+  const std::size_t more_bytes = (wanted - capacity(b)) * shape.bytes;
   if (more_bytes == 0 || heap.large_bytes + more_bytes > widened_room(heap)) return false;
-  if (b.base == b.first - 1 && wanted > std::size(b.first)) move_stack(heap, b);
+  make_place(heap, b, wanted);
   set_large_capacity(heap, b, wanted);
   return true;
 }

@@ -27,8 +27,9 @@ void set_idle_capacity(heap_body& heap, bin& b) noexcept;
 /// caches no more now.
 void set_large_capacity(heap_body& heap, bin& b, std::size_t blocks) noexcept;
 
-/// Moves the stack of a class that is busy to its larger place in the heap's body.
-void move_stack(heap_body& heap, bin& b) noexcept;
+/// Moves a stack to its larger place in the heap's body if it is still where it first was, and that
+/// is too small for so many blocks.
+void make_place(heap_body& heap, bin& b, std::size_t blocks) noexcept;
 
 /// How many blocks a stack in the heap's body may hold, of a class up to `large_cached_bytes`.
 [[nodiscard]] inline std::size_t place_of(const class_shape& shape) noexcept {

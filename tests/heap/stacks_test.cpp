@@ -41,6 +41,16 @@ void swing(std::size_t count, std::size_t size_bytes) {
     free_blocks(take(count, size_bytes));
 }
 
+/// What the tests of large stacks swing.
+constexpr std::size_t swung = 16'384;
+
+/// The caller's heap, whose stack for `swung` is wide and full, without free pages.
+heap_body& swing_after_trim() {
+  (void)acre_malloc_trim(0);
+  swing(40, swung);
+  return *own_heap();
+}
+
 /// Lets the sweep come by all classes but one twice: each refill and flush looks at one. More
 /// blocks than the deepest stack holds, which may be there already.
 void let_others_rest() {
@@ -161,12 +171,9 @@ TEST(large_stacks, are_counted_and_hold_a_small_part) {
 
 TEST(large_stacks, are_emptied_before_more_becomes_resident) {
   in_thread([] {
-    constexpr std::size_t swung = 16'384;
     swing(40, swung);
-    heap_body& heap = *own_heap();
-    ASSERT_GT(cached(bin_for(heap, swung)), 32U);
-    (void)acre_malloc_trim(0);
-    swing(40, swung);
+    ASSERT_GT(cached(bin_for(*own_heap(), swung)), 32U);
+    heap_body& heap = swing_after_trim();
     ASSERT_GT(cached(bin_for(heap, swung)), 32U);
     // The first needs pages, and the sweep does not come by yet.
     const std::vector<void*> blocks = take(1, 20'480);
@@ -179,10 +186,7 @@ TEST(large_stacks, are_emptied_before_more_becomes_resident) {
 
 TEST(large_stacks, are_narrowed_when_they_are_of_no_use_as_memory_grows) {
   in_thread([] {
-    constexpr std::size_t swung = 16'384;
-    (void)acre_malloc_trim(0);
-    swing(40, swung);
-    const heap_body& heap = *own_heap();
+    const heap_body& heap = swing_after_trim();
     ASSERT_GT(heap.large_bytes, 0U);
     const std::vector<void*> all = take(40, swung);
     const std::vector<void*> more = take(1, 20'480);
@@ -195,10 +199,7 @@ TEST(large_stacks, are_narrowed_when_they_are_of_no_use_as_memory_grows) {
 
 TEST(large_stacks, are_narrowed_when_more_heaps_share_what_they_may_hold) {
   in_thread([] {
-    constexpr std::size_t swung = 16'384;
-    (void)acre_malloc_trim(0);
-    swing(40, swung);
-    const heap_body& heap = *own_heap();
+    const heap_body& heap = swing_after_trim();
     ASSERT_GT(heap.large_bytes, std::size_t{1} << 18U);
     std::latch made(16);
     std::latch done(1);
@@ -221,7 +222,6 @@ TEST(large_stacks, are_narrowed_when_more_heaps_share_what_they_may_hold) {
 
 TEST(large_stacks, come_to_rest_with_their_class) {
   in_thread([] {
-    constexpr std::size_t swung = 16'384;
     swing(40, swung);
     heap_body& heap = *own_heap();
     ASSERT_GT(heap.large_bytes, 0U);
@@ -242,7 +242,7 @@ std::size_t large_bytes_of_others() {
 
 TEST(large_stacks, of_other_threads_are_empty_in_a_child_of_fork) {
   in_thread([] {
-    swing(40, 16'384);
+    swing(40, swung);
     ASSERT_GT(own_heap()->large_bytes, 0U);
     int status = -1;
     std::thread([&status] {
