@@ -97,16 +97,19 @@ def summary(cpu, rss, wall, results):
     peers = [name for name, _, _ in allocators.PEERS if name in cpu.names]
     if "acre" in cpu.names and peers:
         ours, space = cpu.geomean("acre"), rss.geomean("acre")
-        best, which = min((cpu.geomean(name), name) for name in peers if cpu.geomean(name))
-        if ours:
+        best, which = min(((cpu.geomean(name), name) for name in peers if cpu.geomean(name)),
+                          default=(None, None))
+        if ours and best:
             lines.append(f"| CPU, geomean against the best peer ({which} {best:.3f}) | {ours:.3f} "
                          f"| at most {best * 0.93:.3f} | {verdict(ours <= best * 0.93)} |")
-        if space and "glibc" in peers:
-            bar = rss.geomean("glibc")
+        bar = rss.geomean("glibc") if "glibc" in peers else None
+        if space and bar:
             lines.append(f"| peak RSS, geomean against glibc | {space:.3f} | at most {bar:.3f} "
                          f"| {verdict(space <= bar)} |")
         for table, limit, what in ((cpu, 1.25, "CPU"), (rss, 1.3, "RSS")):
             ratio, row = table.worst("acre")
+            if ratio is None:
+                continue
             over = sum((table.ratio(row, "acre") or 0) > limit for row in table.values)
             lines.append(f"| worst row in {what} ({row}; {over} over) | {ratio:.2f} "
                          f"| at most {limit} | {verdict(ratio <= limit)} |")

@@ -85,13 +85,24 @@ def run_redis(place, library):
             if subprocess.run(["redis-cli", *client, "ping"], **quiet).returncode == 0:
                 break
             time.sleep(0.02)
+        served = True
         for what in (["-t", "set,get,incr,lpush,rpush,lpop,sadd,hset,zadd", "-n", "150000", "-r",
                       "100000", "-d", "100"],
                      ["-t", "set,get", "-n", "60000", "-r", "60000", "-d", "700"]):
-            subprocess.run(["redis-benchmark", *client, "-q", "-P", "16", *what], check=False,
-                           timeout=measuring.TIMEOUT_S, **quiet)
+            served = served and ended_well(["redis-benchmark", *client, "-q", "-P", "16", *what],
+                                           quiet)
         subprocess.run(["redis-cli", *client, "shutdown", "nosave"], **quiet)
-        return server.finish()
+        used = server.finish()
+        if not served and used["status"] == 0:
+            used["status"] = 1
+        return used
+
+
+def ended_well(command, how):
+    try:
+        return subprocess.run(command, check=False, timeout=measuring.TIMEOUT_S, **how).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def run_rocksdb(place, library):
