@@ -50,7 +50,8 @@ void report_misuse(misuse kind, const void* address) noexcept {
   } else if (facts.kind == owner_kind::unused) {
     report.add(", in pages that hold no block");
   }
-  report.add("; process ").add_number(static_cast<std::uint64_t>(::getpid())).add("\n");
+  report.add("; process ");
+  report.add_number(static_cast<std::uint64_t>(os::raw_syscall(SYS_getpid))).add("\n");
   os::raw_syscall(SYS_write, STDERR_FILENO, os::as_long(report.view().data()),
                   static_cast<long>(report.size()));
   if (!config.abort_on_misuse.load(std::memory_order_relaxed)) return;

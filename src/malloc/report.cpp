@@ -123,25 +123,27 @@ int write_info(int options, std::FILE* stream) noexcept {
   heaps::heap_counts counts;
   heaps::collect(counts);
   const struct acre_statistics s = statistics();
-  std::fprintf(stream, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n");
+  bool written = std::fprintf(stream, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n") >= 0;
   for (unsigned c = 0; c < heaps::class_count; ++c) {
     const heaps::class_counts& of = counts.classes[c];
     const std::size_t free = of.slab_slots - of.live_slots();
     const std::size_t bytes = heaps::class_bytes(c);
     if (of.slab_slots > 0)
-      std::fprintf(stream, "  <size from=\"%zu\" to=\"%zu\" total=\"%zu\" count=\"%zu\"/>\n", bytes,
-                   bytes, free * bytes, free);
+      written &=
+          std::fprintf(stream, "  <size from=\"%zu\" to=\"%zu\" total=\"%zu\" count=\"%zu\"/>\n",
+                       bytes, bytes, free * bytes, free) >= 0;
   }
-  std::fprintf(stream,
-               "</sizes>\n<total type=\"fast\" count=\"0\" size=\"%zu\"/>\n"
-               "<total type=\"rest\" count=\"0\" size=\"%zu\"/>\n"
-               "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n"
-               "</heap>\n<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n"
-               "<system type=\"current\" size=\"%zu\"/>\n</malloc>\n",
-               s.cache_bytes, s.slab_free_bytes, s.committed_bytes + s.retained_bytes,
-               std::max(s.committed_bytes + s.retained_bytes, s.live_bytes_peak), s.large_live,
-               s.large_live_bytes, s.committed_bytes + s.retained_bytes);
-  return std::ferror(stream) != 0 ? -1 : 0;
+  written &=
+      std::fprintf(stream,
+                   "</sizes>\n<total type=\"fast\" count=\"0\" size=\"%zu\"/>\n"
+                   "<total type=\"rest\" count=\"0\" size=\"%zu\"/>\n"
+                   "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n"
+                   "</heap>\n<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n"
+                   "<system type=\"current\" size=\"%zu\"/>\n</malloc>\n",
+                   s.cache_bytes, s.slab_free_bytes, s.committed_bytes + s.retained_bytes,
+                   std::max(s.committed_bytes + s.retained_bytes, s.live_bytes_peak), s.large_live,
+                   s.large_live_bytes, s.committed_bytes + s.retained_bytes) >= 0;
+  return written ? 0 : -1;
 }
 
 struct acre_owner owner(const void* address) noexcept {

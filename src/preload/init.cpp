@@ -4,9 +4,11 @@
 #include "os/syscall.hpp"
 #include "preload/summary.hpp"
 
-#include <cstdlib>
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 
+#include <sys/auxv.h>
 #include <unistd.h>
 
 // What happens when the library is loaded: the options are read, and the summary is set up. Blocks
@@ -38,47 +40,59 @@ void apply(const base::option_values& values) noexcept {
   c.huge.store(static_cast<heaps::huge_policy>(values.number(option_id::thp)), order);
 }
 
+/// What stands behind "name=", or null if the entry is another variable's.
+char* value_in(char* entry, std::string_view name) noexcept {
+  for (const char c : name)
+    if (*entry++ != c) return nullptr;
+  return *entry == '=' ? entry + 1 : nullptr;
+}
+
+/// The variable's value, or null. In place of libc's getenv, whose page most small programs do
+/// without. No other thread runs yet.
+char* variable(std::string_view name) noexcept {
+  if (environ == nullptr) return nullptr;
+  for (char** entry = environ; *entry != nullptr; ++entry)
+    if (char* const value = value_in(*entry, name); value != nullptr) return value;
+  return nullptr;
+}
+
 /// `acre run --no-follow` asks for the first process only: what it starts shall not be preloaded.
 /// The variable's value is cut in place; it belongs to the process.
 void leave_the_environment() noexcept {
-  if (std::getenv("ACRE_PRELOAD_ONCE") == nullptr) return;
-  char* const list = std::getenv("LD_PRELOAD");
+  if (variable("ACRE_PRELOAD_ONCE") == nullptr) return;
+  char* const list = variable("LD_PRELOAD");
   if (list == nullptr) return;
   // The tool puts the library first; entries are separated by colons or spaces.
-  char* const found = std::strstr(list, "libacre-malloc.so");
-  if (found == nullptr) return;
-  char* start = found;
-  while (start > list && start[-1] != ':' && start[-1] != ' ')
-    --start;
-  const char* end = found + std::strcspn(found, ": ");
-  if (*end != '\0') ++end;
-  std::memmove(start, end, std::strlen(end) + 1);
+  constexpr std::string_view separators = ": ";
+  const std::string_view entries = list;
+  const std::size_t found = entries.find("libacre-malloc.so");
+  if (found == std::string_view::npos) return;
+  const std::size_t start = entries.find_last_of(separators, found) + 1;
+  const std::size_t end =
+      std::min(entries.find_first_of(separators, found), entries.size() - 1) + 1;
+  std::memmove(list + start, list + end, entries.size() - end + 1);
 }
 
-constinit bool has_summary = false;
+/// What a program with the rights of others was given by its caller counts for nothing.
+bool has_others_rights() noexcept {
+  return ::getauxval(AT_SECURE) != 0;
+}
 
 [[gnu::constructor(102)]] void start() noexcept {
-  static constinit base::option_values values;
-  if (const char* const list = ::secure_getenv("ACRE_OPTIONS"); list != nullptr) {
-    (void)base::parse_options(list, values, warn, nullptr);
-    apply(values);
-  }
   leave_the_environment();
+  const char* const list = variable("ACRE_OPTIONS");
+  if (list == nullptr || has_others_rights()) return;
+  static constinit base::option_values values;
+  (void)base::parse_options(list, values, warn, nullptr);
+  apply(values);
   const char* const path = values.text(base::option_id::summary_path);
-  if (*path == '\0') return;
-  has_summary = true;
-  start_summary(path, values.number(base::option_id::summary_interval_ms));
+  if (*path != '\0') start_summary(path, values.number(base::option_id::summary_interval_ms));
 }
 
 /// What was freed wrongly may still lie in a cache, where only a search finds it.
 [[gnu::destructor(102)]] void look_back() noexcept {
   const heaps::bad_free found = heaps::find_cached_misuse();
   if (found.address != nullptr) heaps::report_misuse(found.kind, found.address);
-}
-
-/// After the program's own destructors; those of its libraries may come later.
-[[gnu::destructor(101)]] void finish() noexcept {
-  if (has_summary) end_summary();
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "os/memory.hpp"
 #include "os/syscall.hpp"
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -23,7 +24,7 @@ namespace acre::preload {
 
 namespace {
 
-constinit const char* path = "";
+constinit const char* path = nullptr;
 constinit std::int64_t interval = 0;
 constinit long started_ms = 0;
 constinit os::background_thread ticker;
@@ -143,23 +144,29 @@ long open_path() noexcept {
                          O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 }
 
+void warn_no_summary(int error) noexcept {
+  base::text<640> line;
+  line.add("acre: warning: ACRE_OPTIONS: summary_path: cannot write '").add(path).add("': ");
+  line.add(::strerrordesc_np(error)).add("; there will be no summary\n");
+  os::raw_syscall(SYS_write, STDERR_FILENO, os::as_long(line.view().data()),
+                  static_cast<long>(line.size()));
+}
+
 /// Says at the start that there will be no summary. Not of a path that `acre run` gave: it is
 /// passed on to processes that outlive the tool or give up the right to it.
 void check_path() noexcept {
   if (base::begins_with(path, "/proc/")) return;
   struct stat kind{};
   // A pipe's reader would take the end of this try for the end of all.
-  if (::stat(path, &kind) == 0 && !S_ISREG(kind.st_mode) && !S_ISDIR(kind.st_mode)) return;
+  const bool exists =
+      !os::failed(os::raw_syscall(SYS_newfstatat, AT_FDCWD, os::as_long(path), os::as_long(&kind)));
+  if (exists && !S_ISREG(kind.st_mode) && !S_ISDIR(kind.st_mode)) return;
   const long file = open_path();
   if (!os::failed(file)) {
     os::raw_syscall(SYS_close, file);
     return;
   }
-  base::text<640> line;
-  line.add("acre: warning: ACRE_OPTIONS: summary_path: cannot write '").add(path).add("': ");
-  line.add(::strerrordesc_np(static_cast<int>(-file))).add("; there will be no summary\n");
-  os::raw_syscall(SYS_write, STDERR_FILENO, os::as_long(line.view().data()),
-                  static_cast<long>(line.size()));
+  warn_no_summary(static_cast<int>(-file));
 }
 
 /// Makes the line and appends it with one write, so that lines of several processes do not mix.
@@ -230,10 +237,9 @@ void start_summary(const char* to, std::int64_t interval_ms) noexcept {
   check_path();
   pthread_atfork(before_fork, parent_goes_on, child_starts);
   if (interval > 0) ticker.start(tick);
-}
-
-void end_summary() noexcept {
-  write_line("exit");
+  // Registered this early, it comes after all that the program registers, and after the destructors
+  // of its libraries.
+  if (std::atexit([] { write_line("exit"); }) != 0) warn_no_summary(ENOMEM);
 }
 
 }  // namespace acre::preload
