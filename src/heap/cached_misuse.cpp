@@ -2,6 +2,8 @@
 #include "heap/misuse.hpp"
 #include "heap/registry.hpp"
 
+#include <sys/single_threaded.h>
+
 // Apart from the other checks: every program looks back when it ends.
 namespace acre::heaps {
 
@@ -42,7 +44,10 @@ bad_free find_in(heap_body& heap) noexcept {
 }  // namespace
 
 bad_free find_cached_misuse() noexcept {
-  bad_free found = own_heap_to_lock() != nullptr ? find_in(*own_heap_to_lock()) : bad_free{};
+  heap_body* const own = own_heap_to_lock();
+  // Nothing was ever allocated; the heap's own data, which nothing has read so far, stay unread.
+  if (own == nullptr && __libc_single_threaded != 0) return {};
+  bad_free found = own != nullptr ? find_in(*own) : bad_free{};
   if (found.address != nullptr) return found;
   // What threads that ended have left.
   (void)try_each_heap(

@@ -37,7 +37,8 @@ extern bin no_bins[class_count];
 [[nodiscard]] heap_body* own_heap() noexcept;
 
 /// The same for a caller who takes the heap's lock before it touches the caches.
-[[nodiscard]] heap_body* own_heap_to_lock() noexcept;
+/// Asked at a program's end alone, and so out of the way; see src/preload/layout.ld.
+[[nodiscard, gnu::cold]] heap_body* own_heap_to_lock() noexcept;
 
 /// Where pages that the calling thread takes by itself belong; see page_heap.hpp.
 [[nodiscard]] std::uint8_t own_home() noexcept;
