@@ -42,11 +42,7 @@ bool deepen(heap_body& heap, bin& b, std::size_t room_bytes) noexcept {
     const run_index fresh =
         process_pages.allocate({.pages = pages, .state = run_state::held, .home = heap.home}).run;
     if (fresh == 0) return false;
-    void** const base = reinterpret_cast<void**>(space.address_of(space.runs[fresh].page)) - 1;
-    const std::size_t count = cached(b);
-    std::copy(b.base + 1, b.top + 1, base + 1);
-    b.base = base;
-    b.top = base + count;
+    move_to(b, reinterpret_cast<void**>(space.address_of(space.runs[fresh].page)) - 1);
     if (run != 0) process_pages.release(run);
   }
   b.end = b.base + wanted;

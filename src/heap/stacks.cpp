@@ -53,13 +53,9 @@ void move_stack(heap_body& heap, bin& b) noexcept {
   std::size_t first_word = 0;
   for (unsigned c = 0; c < size_class; ++c)
     first_word += stack_words_of(class_shapes[c]);
-  void** const base = heap.stacks + first_word - 1;
   const std::size_t blocks = capacity(b);
-  const std::size_t count = cached(b);
-  std::copy(b.base + 1, b.top + 1, base + 1);
-  b.base = base;
-  b.top = base + count;
-  b.end = base + blocks;
+  move_to(b, heap.stacks + first_word - 1);
+  b.end = b.base + blocks;
 }
 
 }  // namespace

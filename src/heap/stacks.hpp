@@ -27,6 +27,14 @@ void set_idle_capacity(heap_body& heap, bin& b) noexcept;
 /// caches no more now.
 void set_large_capacity(heap_body& heap, bin& b, std::size_t blocks) noexcept;
 
+/// Moves what a stack holds to where another begins; see body.hpp. Its end is the caller's to set.
+inline void move_to(bin& b, void** base) noexcept {
+  const std::size_t count = cached(b);
+  std::copy(b.base + 1, b.top + 1, base + 1);
+  b.base = base;
+  b.top = base + count;
+}
+
 /// Moves a stack to its larger place in the heap's body if it is still where it first was, and that
 /// is too small for so many blocks.
 void make_place(heap_body& heap, bin& b, std::size_t blocks) noexcept;
