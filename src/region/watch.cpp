@@ -2,11 +2,9 @@
 
 #include <cstring>
 
-#if __has_include(<valgrind/memcheck.h>)
+// Defined by the build if the header was found.
+#ifdef ACRE_WITH_VALGRIND
 #include <valgrind/memcheck.h>
-#define ACRE_WITH_VALGRIND 1
-#else
-#define ACRE_WITH_VALGRIND 0
 #endif
 
 // There when the program is built with AddressSanitizer, whether or not this library is.
@@ -24,7 +22,7 @@ bool has_asan() noexcept {
 }
 
 bool on_valgrind() noexcept {
-#if ACRE_WITH_VALGRIND
+#ifdef ACRE_WITH_VALGRIND
   return RUNNING_ON_VALGRIND != 0;
 #else
   return false;
@@ -50,7 +48,7 @@ void watch_allocated(void* data, std::size_t size_bytes) noexcept {
   if (!is_watched()) return;
   watch_opened(data, size_bytes);
   fill(data, size_bytes, fresh_fill);
-#if ACRE_WITH_VALGRIND
+#ifdef ACRE_WITH_VALGRIND
   VALGRIND_MAKE_MEM_UNDEFINED(data, size_bytes);
 #endif
 }
@@ -65,7 +63,7 @@ void watch_freed(void* data, std::size_t size_bytes) noexcept {
 void watch_opened(void* data, std::size_t size_bytes) noexcept {
   if (!is_watched()) return;
   if (has_asan()) __asan_unpoison_memory_region(data, size_bytes);
-#if ACRE_WITH_VALGRIND
+#ifdef ACRE_WITH_VALGRIND
   VALGRIND_MAKE_MEM_DEFINED(data, size_bytes);
 #endif
 }
@@ -73,7 +71,7 @@ void watch_opened(void* data, std::size_t size_bytes) noexcept {
 void watch_closed(void* data, std::size_t size_bytes) noexcept {
   if (!is_watched()) return;
   if (has_asan()) __asan_poison_memory_region(data, size_bytes);
-#if ACRE_WITH_VALGRIND
+#ifdef ACRE_WITH_VALGRIND
   VALGRIND_MAKE_MEM_NOACCESS(data, size_bytes);
 #endif
 }
