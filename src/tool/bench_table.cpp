@@ -63,12 +63,19 @@ std::string format_best(std::optional<double> best, figure_member figure) {
   return fmt::format("{:.3f} s", *best);
 }
 
+/// "-" where each allocator ran once: nothing is known of how far runs lie apart.
+std::string format_spread(const std::vector<bench_cell>& row, figure_member figure) {
+  const bool has_several = std::ranges::any_of(
+      row, [](const bench_cell& cell) { return cell.problem().empty() && cell.runs.size() > 1; });
+  return has_several ? fmt::format("{:.0f}%", spread_of(row, figure) * 100) : "-";
+}
+
 std::string table_row(const bench_results& results, std::size_t index, figure_member figure,
                       const ink& colours) {
   const auto& row = results.cells[index];
   const auto best = best_of(row, figure);
-  auto text = fmt::format("{:<14}{:>9}{:>5.0f}%", results.rows[index].name.substr(0, 13),
-                          format_best(best, figure), spread_of(row, figure) * 100);
+  auto text = fmt::format("{:<14}{:>9}{:>6}", results.rows[index].name.substr(0, 13),
+                          format_best(best, figure), format_spread(row, figure));
   for (const auto& cell : row) {
     const auto problem = cell.problem();
     const double ratio =

@@ -141,7 +141,7 @@ int run_words(words arguments) {
       ->type_name("TIME");
   parser->add_flag("--no-follow", request.is_first_only,
                    "Only the program itself, not those it starts");
-  parser->add_flag("-q,--quiet", request.is_quiet, "Print no summary");
+  parser->add_flag("-q,--quiet", request.is_quiet, "Print no summary; errors are told");
   parser->footer(
       "Examples:\n"
       "  acre run -- redis-server --port 7000\n"
@@ -159,9 +159,11 @@ int run_words(words arguments) {
 
 int bench_words(words arguments) {
   bench_request request;
-  verb_parser parser("bench", "[OPTIONS] [-- COMMAND [ARGUMENTS...]]",
-                     "Compares Acre with the allocators that are installed, on this machine:\n"
-                     "CPU time and peak memory of built-in workloads, or of your own command.");
+  verb_parser parser(
+      "bench", "[OPTIONS] [-- COMMAND [ARGUMENTS...]]",
+      "Compares Acre with the allocators that are installed, on this machine:\n"
+      "CPU time and peak memory of built-in workloads, or of your own command, which\n"
+      "gets no input and whose output is dropped.");
   const auto add_list = [&](const char* name, words& into, const char* help) {
     parser->add_option(name, into, help)
         ->type_name("NAMES")
@@ -204,7 +206,7 @@ int machine_words(words arguments) {
   add_file("--json", request.json_path, "Write all figures to FILE; - is standard output");
   add_file("--svg", request.svg_path, "Draw the latency curves to FILE");
   add_file("--html", request.html_path, "Write a page with pictures and tables to FILE");
-  parser->add_flag("--quick", request.is_quick, "Fewer points and repetitions, in about 3 seconds");
+  parser->add_flag("--quick", request.is_quick, "Fewer points and repetitions, in 3 to 5 seconds");
   parser->add_flag("--describe", request.is_described_only, "Measure nothing");
   parser->footer(
       "Examples:\n"
@@ -240,9 +242,10 @@ int maps_words(words arguments) {
   std::optional<std::string> order;
   std::optional<std::string> interval;
   verb_parser parser(
-      "maps", "[OPTIONS] PID",
+      "maps", "[OPTIONS] PID|FILE",
       "Shows the memory of a process as the textbook draws it: each segment with its\n"
-      "size, and how much is resident, shared, swapped, dirty, huge and locked.");
+      "size, and how much is resident, shared, swapped, dirty, huge and locked. FILE is\n"
+      "what --json wrote; - is standard input.");
   parser->add_option("target", request.target, "A process, or a file that --json wrote")
       ->type_name("");
   parser->add_flag("--all", request.is_all, "A row for each mapping, none left out");
@@ -262,7 +265,7 @@ int maps_words(words arguments) {
       "Examples:\n"
       "  acre maps 4711\n"
       "  acre maps --sort rss --html memory.html 4711\n"
-      "  acre maps --json before.json 4711; sleep 60; acre maps --diff before.json 4711");
+      "  acre maps --json - 4711 >old.json; sleep 60; acre maps --diff old.json 4711");
   if (!parser.parse(std::move(arguments))) return 0;
   if (request.target.empty())
     throw error(exit_code::misuse, "no process to show; see 'acre maps --help'");

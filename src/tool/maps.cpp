@@ -80,7 +80,8 @@ bool is_file(const std::string& target) {
 }
 
 pid_t target_pid(const std::string& target) {
-  return target == "self" ? ::getpid() : parse_pid(target);
+  return target == "self" ? ::getpid()
+                          : parse_pid(target, "'self', or a file that 'acre maps --json' wrote");
 }
 
 bool has_ended(const os::process& process) {

@@ -57,7 +57,11 @@ std::optional<address_range> parse_range(std::string_view text) {
   if (dash == std::string_view::npos) return {};
   const auto start = parse_address(text.substr(0, dash));
   const auto end = parse_address(text.substr(dash + 1));
-  if (!start || !end || *start >= *end) return {};
+  if (!start || !end) return {};
+  if (*start >= *end) {
+    throw error(exit_code::misuse,
+                fmt::format("the range '{}' is empty; it takes START-END with START below", text));
+  }
   return address_range{*start, *end};
 }
 
@@ -304,6 +308,9 @@ void measure_working_set(const os::process& process, const os::page_map& map,
 }
 
 [[noreturn]] void refuse_selector(const std::string& selector) {
+  if (parse_range(selector) || parse_address(selector))
+    throw error(exit_code::misuse,
+                fmt::format("nothing is mapped at '{}', and no name has it", selector));
   throw error(exit_code::misuse,
               fmt::format("nothing in the process is '{}'; it takes an address or a range in "
                           "hexadecimal, or a part of a name that 'acre maps' shows",

@@ -104,8 +104,8 @@ void require_preloadable_elf(const std::string& path, const elf_file& file,
              "itself with ACRE_OPTIONS=summary_path=FILE");
     }
     refuse(path,
-           "it is statically linked, so no library can be preloaded; link it with -lacre-malloc "
-           "instead");
+           "it is statically linked, so no library can be preloaded; link it with libacre-malloc.a "
+           "(CMake: acre::malloc_static) instead");
   }
   const auto loader_name = std::string_view(file.loader).substr(file.loader.rfind('/') + 1);
   if (loader_name.starts_with("ld-musl"))

@@ -335,14 +335,14 @@ std::vector<os::process_thread> look_inside(const os::process& process, const os
 
 }  // namespace
 
-pid_t parse_pid(const std::string& text) {
+pid_t parse_pid(const std::string& text, std::string_view others) {
   pid_t pid = 0;
   const char* const end = text.data() + text.size();
   const auto [rest, problem] = std::from_chars(text.data(), end, pid);
   if (problem != std::errc{} || rest != end || pid <= 0) {
     throw error(
         exit_code::misuse,
-        fmt::format("'{}' is no process number; it takes one such as 4711, or 'self'", text));
+        fmt::format("'{}' is no process number; it takes one such as 4711, or {}", text, others));
   }
   return pid;
 }

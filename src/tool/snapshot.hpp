@@ -50,7 +50,7 @@ struct snapshot {
 
 /// Reads a process number as people type it.
 ///
-/// Throws:  error that says what is accepted.
-[[nodiscard]] pid_t parse_pid(const std::string& text);
+/// Throws:  error that says what is accepted: such a number, or `others`.
+[[nodiscard]] pid_t parse_pid(const std::string& text, std::string_view others = "'self'");
 
 }  // namespace acre::tool

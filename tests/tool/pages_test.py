@@ -170,9 +170,10 @@ class Refusals(PagesCase):
     def test_what_is_not_there(self):
         child, start, _ = self.known()
         pid = str(child.pid)
-        self.assert_error(self.acre("pages", pid, "no such name"), 2, "'no such name'", "acre maps")
+        self.assert_error(self.acre("pages", pid, "no such name"), 2, "'no such name'", "hexadecimal", "acre maps")
         self.assert_error(self.acre("pages", pid, "1000-2000"), 2, "'1000-2000'")
-        self.assert_error(self.acre("pages", pid, f"{start + 64:x}-{start:x}"), 2, "hexadecimal")
+        self.assert_error(self.acre("pages", pid, f"{start + 64:x}-{start:x}"), 2, "is empty")
+        self.assert_error(self.acre("pages", pid, "7ffffffff000"), 2, "nothing is mapped at")
         self.assert_error(self.acre("pages", "999999999"), 2, "there is no process 999999999")
         self.assert_error(self.acre("pages", "x"), 2, "'x' is no process number")
         self.assert_error(self.acre("pages"), 2, "no process", "pages --help")

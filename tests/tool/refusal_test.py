@@ -27,7 +27,7 @@ class Commands(ToolCase):
 
     def test_a_static_program(self):
         path = self.write_program("static", elf_program(HOST))
-        self.assert_error(self.acre("run", "--", path), 126, "statically linked", "-lacre-malloc")
+        self.assert_error(self.acre("run", "--", path), 126, "statically linked", "libacre-malloc.a")
 
     def test_a_static_program_that_is_linked_with_the_heap(self):
         path = os.environ["ACRE_STATIC_PROGRAM"]

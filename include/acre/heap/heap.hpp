@@ -10,8 +10,9 @@ namespace acre {
 
 /// What a heap is made with.
 struct heap_options {
-  std::string_view name = {};   ///< shown in statistics; the first 31 bytes are kept
-  std::size_t limit_bytes = 0;  ///< most bytes of pages the heap may hold; 0 is no limit
+  std::string_view name = {};  ///< shown in statistics; the first 31 bytes are kept
+  /// Most bytes of pages the heap may hold, rounded up to whole pages of 4 KiB; 0 is no limit.
+  std::size_t limit_bytes = 0;
 };
 
 /// Counts of one heap; bytes are after rounding to size classes and pages.
@@ -19,7 +20,7 @@ struct heap_statistics {
   std::size_t allocations = 0;
   std::size_t live_blocks = 0;
   std::size_t live_bytes = 0;
-  std::size_t committed_bytes = 0;  ///< pages the heap holds now, at most `limit_bytes`
+  std::size_t committed_bytes = 0;  ///< pages the heap holds now, at most the limit
 };
 
 /// A heap of its own: a memory resource that can be limited, named and destroyed whole.
