@@ -44,9 +44,9 @@ bad_free find_in(heap_body& heap) noexcept {
 }  // namespace
 
 bad_free find_cached_misuse() noexcept {
-  heap_body* const own = own_heap_to_lock();
   // Nothing was ever allocated; the heap's own data, which nothing has read so far, stay unread.
-  if (own == nullptr && __libc_single_threaded != 0) return {};
+  if (__libc_single_threaded != 0 && never_had_heap()) return {};
+  heap_body* const own = own_heap_to_lock();
   bad_free found = own != nullptr ? find_in(*own) : bad_free{};
   if (found.address != nullptr) return found;
   // What threads that ended have left.

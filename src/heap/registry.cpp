@@ -287,6 +287,10 @@ heap_body* own_heap_to_lock() noexcept {
   return own;
 }
 
+bool never_had_heap() noexcept {
+  return own == nullptr && !ending;
+}
+
 std::uint8_t own_home() noexcept {
   return own != nullptr ? own->home : 0;
 }

@@ -40,6 +40,9 @@ extern bin no_bins[class_count];
 /// Asked at a program's end alone, and so out of the way; see src/preload/layout.ld.
 [[nodiscard, gnu::cold]] heap_body* own_heap_to_lock() noexcept;
 
+/// Whether the calling thread never had a heap; like the last one, for a program's end.
+[[nodiscard, gnu::cold]] bool never_had_heap() noexcept;
+
 /// Where pages that the calling thread takes by itself belong; see page_heap.hpp.
 [[nodiscard]] std::uint8_t own_home() noexcept;
 

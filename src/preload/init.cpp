@@ -48,10 +48,10 @@ char* value_in(char* entry, std::string_view name) noexcept {
 }
 
 /// The variable's value, or null. In place of libc's getenv, whose page most small programs do
-/// without. No other thread runs yet.
+/// without. No other thread runs yet. Not `environ`: a program may have a variable of that name.
 char* variable(std::string_view name) noexcept {
-  if (environ == nullptr) return nullptr;
-  for (char** entry = environ; *entry != nullptr; ++entry)
+  if (__environ == nullptr) return nullptr;
+  for (char** entry = __environ; *entry != nullptr; ++entry)
     if (char* const value = value_in(*entry, name); value != nullptr) return value;
   return nullptr;
 }
