@@ -104,6 +104,9 @@ class page_heap {
     return address == reinterpret_cast<std::uintptr_t>(&lock_);
   }
 
+  /// Whether no thread holds that lock at this moment.
+  [[nodiscard]] bool is_unlocked() const noexcept { return lock_.is_free(); }
+
   /// Gives dirty pages back to the kernel until at most `keep_pages` are left, or as many have gone
   /// as were too many at first: what other threads free meanwhile may stay. Returns how many.
   /// The purging thread passes its gate; see purger.cpp.

@@ -7,6 +7,8 @@
 #include "heap/slabs.hpp"
 #include "heap/usage.hpp"
 #include "heap/wide_block.hpp"
+#include "os/background_thread.hpp"
+#include "os/memory.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -89,7 +91,38 @@ void add_past(heap_counts& counts) noexcept ACRE_REQUIRES(past_lock) {
   }
 }
 
+/// The end of a wait; polls, since the time that this may take is lost at a program's end.
+struct deadline {
+  long end_ms = 0;
+
+  template <class Condition>
+  [[nodiscard]] bool sees(Condition condition) const noexcept {
+    while (!condition()) {
+      if (os::now_ms() >= end_ms) return false;
+      os::background_thread::sleep_ms(1);
+    }
+    return true;
+  }
+};
+
+struct heaps_seen {
+  deadline until;
+  bool all_free = true;
+};
+
+void see_heap(heap_body& heap, void* context) noexcept {
+  auto& seen = *static_cast<heaps_seen*>(context);
+  seen.all_free = seen.all_free && seen.until.sees([&] { return heap.lock.is_free(); });
+}
+
 }  // namespace
+
+bool wait_until_collectable(long patience_ms) noexcept {
+  heaps_seen seen{.until = {.end_ms = os::now_ms() + patience_ms}};
+  return seen.until.sees([] { return past_lock.is_free(); }) &&
+         seen.until.sees([] { return process_pages.is_unlocked(); }) &&
+         seen.until.sees([&seen] { return try_each_heap(see_heap, &seen); }) && seen.all_free;
+}
 
 void collect(heap_counts& counts) noexcept {
   if (common_heap() == nullptr) return;

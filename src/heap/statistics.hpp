@@ -42,6 +42,11 @@ struct heap_counts {
 /// Fills `counts`; takes the heaps' locks one by one. Cost: a pass over the slabs' records.
 void collect(heap_counts& counts) noexcept;
 
+/// Waits until each lock that `collect` takes has been free once: then the calling thread holds
+/// none of them. False after `patience_ms`: other threads hold one for moments only, so the caller
+/// is a signal handler that has interrupted the heap.
+[[nodiscard]] bool wait_until_collectable(long patience_ms) noexcept;
+
 /// Allocations and live blocks of one class alone.
 [[nodiscard]] class_counts collect_class(unsigned size_class) noexcept;
 

@@ -49,6 +49,11 @@ class ACRE_CAPABILITY("mutex") lock {
     if (word_.exchange(free_, std::memory_order_release) == contended_) wake(1);
   }
 
+  /// Whether nobody holds it at this moment.
+  [[nodiscard]] bool is_free() const noexcept {
+    return word_.load(std::memory_order_relaxed) == free_;
+  }
+
   void wake_all() noexcept { wake(INT32_MAX); }
 
   /// Makes the lock free whatever it was: for the child of a fork, where no other thread is.

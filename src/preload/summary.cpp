@@ -202,6 +202,13 @@ void write_line(std::string_view event) noexcept {
   os::raw_syscall(SYS_close, file);
 }
 
+/// The handler of a signal that interrupted the heap may be what calls exit; then nothing can be
+/// counted.
+void write_last_line() noexcept {
+  constexpr long patience_ms = 1000;
+  if (heaps::wait_until_collectable(patience_ms)) write_line("exit");
+}
+
 void tick() noexcept {
   for (;;) {
     os::background_thread::sleep_ms(interval);
@@ -239,7 +246,7 @@ void start_summary(const char* to, std::int64_t interval_ms) noexcept {
   if (interval > 0) ticker.start(tick);
   // Registered this early, it comes after all that the program registers, and after the destructors
   // of its libraries.
-  if (std::atexit([] { write_line("exit"); }) != 0) warn_no_summary(ENOMEM);
+  if (std::atexit(write_last_line) != 0) warn_no_summary(ENOMEM);
 }
 
 }  // namespace acre::preload

@@ -180,9 +180,10 @@ void append_further_processes(std::string& text, std::vector<heap_report> report
 /// Why the first process has no line of its own from its exit.
 std::string explain_missing(const child_end& end, bool has_tick) {
   const std::string_view cause =
-      end.exit_code ? "it ended by _exit() as dash does, became a program without the "
-                      "library, or changed its user and may not tell"
-                    : "it was killed";
+      end.exit_code
+          ? "it ended by _exit() as dash does or inside malloc, became a program without the "
+            "library, or changed its user and may not tell"
+          : "it was killed";
   return fmt::format("  {}: {}.\n  {}:\n\n", has_tick ? "No last figures" : "No heap figures",
                      cause, has_tick ? "Its status before that" : "What the kernel counted");
 }
