@@ -1,6 +1,7 @@
 #include "heap/allocate.hpp"
 
 #include "base/assert.hpp"
+#include "base/bits.hpp"
 #include "heap/deep_stack.hpp"
 #include "heap/foreign.hpp"
 #include "heap/fork.hpp"
@@ -13,6 +14,7 @@
 #include "heap/slabs.hpp"
 #include "heap/stacks.hpp"
 #include "heap/wide_block.hpp"
+#include "os/memory.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -357,6 +359,22 @@ void* allocate_aligned(std::size_t size_bytes, std::size_t alignment_bytes) noex
       .address;
 }
 
+namespace {
+
+/// Clears a large block whose pages were used before. A big one of which few pages were ever
+/// touched (a sparse table) would become resident whole: its pages go back to the kernel instead.
+void clear(void* block, std::size_t size_bytes) noexcept {
+  constexpr std::size_t sparse_bytes_min = std::size_t{1} << 20;
+  auto* const pages = static_cast<std::byte*>(block);
+  const std::size_t bytes = base::align_up(size_bytes, page_bytes);
+  if (bytes >= sparse_bytes_min && os::resident_bytes(pages, bytes) < bytes / 2 &&
+      os::purge(pages, bytes))
+    return;
+  std::memset(block, 0, size_bytes);
+}
+
+}  // namespace
+
 void* allocate_zeroed(std::size_t size_bytes) noexcept {
   if (size_bytes <= class_bytes_max) {
     void* const block = any_size(size_bytes);
@@ -366,7 +384,7 @@ void* allocate_zeroed(std::size_t size_bytes) noexcept {
   heap_body* const common = common_heap();
   if (common == nullptr) return nullptr;
   const large_block block = allocate_large(*common, size_bytes);
-  if (block.address != nullptr && !block.reads_zero) std::memset(block.address, 0, size_bytes);
+  if (block.address != nullptr && !block.reads_zero) clear(block.address, size_bytes);
   return block.address;
 }
 
@@ -436,7 +454,10 @@ void release_rare(void* block) noexcept {
   }
   // A thread whose first call this is, or whose heap was taken. The heap that it gets may be the
   // block's own.
-  if (current_bins() == no_bins && attach_thread() == nullptr) return free_direct(*owner, block);
+  if (current_bins() == no_bins) {
+    if (attach_thread() == nullptr) return free_direct(*owner, block);
+    purge_later();  // What it frees now may fit its caches, and it may wait again.
+  }
   release(block);
 }
 

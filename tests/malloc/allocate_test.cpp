@@ -1,13 +1,17 @@
 /// malloc, calloc and the frees against their contracts (C23, POSIX.1-2024, malloc(3)).
 #include "support/family.hpp"
 #include "support/pattern.hpp"
+#include "support/sanitizer.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace {
 
@@ -128,6 +132,34 @@ TEST(allocate, calloc_clears_memory_that_was_used_before) {
       for (void* block : used)
         family::free(block);
     }
+  }
+}
+
+std::size_t resident_pages(void* block, std::size_t size) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const auto start = reinterpret_cast<std::uintptr_t>(block) / page * page;
+  const std::size_t count =
+      (reinterpret_cast<std::uintptr_t>(block) + size - start + page - 1) / page;
+  std::vector<unsigned char> seen(count);
+  EXPECT_EQ(mincore(reinterpret_cast<void*>(start), count * page, seen.data()), 0);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(seen, [](unsigned char each) { return (each & 1U) != 0; }));
+}
+
+TEST(allocate, calloc_keeps_a_sparse_table_sparse) {
+  if (acre_test::is_sanitized) GTEST_SKIP() << "a sanitizer fills blocks";
+  constexpr std::size_t size = std::size_t{64} << 20;
+  constexpr std::size_t step = std::size_t{1} << 20;
+  family::malloc_trim(0);  // What other tests used is resident, and would be used again.
+  for (int round = 0; round < 3; ++round) {
+    auto* const table = static_cast<unsigned char*>(family::calloc(1, size));
+    ASSERT_NE(table, nullptr);
+    EXPECT_LT(resident_pages(table, size), 2000);
+    for (std::size_t at = 0; at < size; at += step) {
+      ASSERT_EQ(table[at], 0);
+      table[at] = 1;
+    }
+    family::free(table);
   }
 }
 
