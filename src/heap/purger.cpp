@@ -26,8 +26,9 @@ constexpr int quiet_intervals_max = 4;
 constexpr std::size_t worth_an_interval_pages = 16;
 /// How long after it ended the thread is tried again where the kernel refuses to take pages.
 constexpr long refused_again_ms = 5000;
-/// So many threads' caches are worth a look even when little is free, but not all the time.
-constexpr std::size_t worth_a_thread_heaps = 64;
+/// So many threads' caches are worth a look even when little is free, but not all the time: the
+/// thread starts, since the program may call no more, and waits.
+constexpr std::size_t worth_a_thread_heaps = 16;
 constexpr long heaps_again_ms = 5000;
 /// However short the delay: memory goes after one to two delays.
 constexpr std::int64_t least_interval_ms = 10;
@@ -65,8 +66,23 @@ bool much_may_go() noexcept {
   return process_pages.dirty_hint() >= worth_a_thread_pages && !process_pages.purge_refused_hint();
 }
 
+/// Whether many threads' caches are to be looked at.
+bool heaps_wait() noexcept {
+  return used_heaps() >= worth_a_thread_heaps;
+}
+
+/// Until the caches have not been looked at for a while, or something else is to be done.
+void rest_since_last_run() noexcept {
+  const long last = ended_ms.load(std::memory_order_relaxed);
+  while (may_run() && heaps_wait() && os::now_ms() - last < heaps_again_ms &&
+         process_pages.dirty_hint() < worth_a_thread_pages && !slabs_wait())
+    os::background_thread::sleep_ms(
+        std::max(config.purge_delay_ms.load(std::memory_order_relaxed), least_interval_ms));
+}
+
 /// One run of the thread; ends when there is nothing to do.
 void purge_while_useful() noexcept {
+  rest_since_last_run();
   int quiet = 0;
   bool dropped = false;
   idle_outcome idle;
@@ -101,12 +117,6 @@ void purge_while_useful() noexcept {
     }
   }
   ended_ms.store(os::now_ms(), std::memory_order_relaxed);
-}
-
-/// Whether many threads' caches have not been looked at for a while.
-bool heaps_wait() noexcept {
-  return used_heaps() >= worth_a_thread_heaps &&
-         os::now_ms() - ended_ms.load(std::memory_order_relaxed) >= heaps_again_ms;
 }
 
 /// Whether pages could not go a moment ago, since they are locked.

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -254,6 +255,42 @@ TEST_F(idle_threads, are_found_without_a_call) {
   EXPECT_LE(cached_bytes(), few_bytes + 40000);
   pipe.write_byte();
   EXPECT_TRUE(thread.ends_well());
+}
+
+/// They waited while their blocks lived, so nobody looks at them any more; what they free then fits
+/// their caches. Nothing is called afterwards.
+TEST_F(idle_threads, that_free_and_wait_again_are_found_without_a_call) {
+  if (is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
+  constexpr std::size_t thread_count = 32;
+  constexpr std::size_t block_count = 300;
+  std::barrier everyone(thread_count + 1);
+  std::vector<std::thread> threads;
+  for (std::size_t index = 0; index < thread_count; ++index) {
+    threads.emplace_back([&] {
+      std::array<void*, block_count> blocks{};
+      for (std::size_t block = 0; block < block_count; ++block)
+        blocks[block] = family::malloc(16 + block * 7);
+      everyone.arrive_and_wait();
+      everyone.arrive_and_wait();
+      for (void* block : blocks)
+        family::free(block);
+      everyone.arrive_and_wait();
+      everyone.arrive_and_wait();
+    });
+  }
+  everyone.arrive_and_wait();
+  std::this_thread::sleep_for(2500ms);
+  everyone.arrive_and_wait();
+  everyone.arrive_and_wait();
+  const std::size_t before = cached_bytes();
+  EXPECT_GT(before, 100 * few_bytes);
+  const auto end = clock_type::now() + 20s;
+  while (cached_bytes() > before / 10 && clock_type::now() < end)
+    std::this_thread::sleep_for(100ms);
+  EXPECT_LE(cached_bytes(), before / 10);
+  everyone.arrive_and_wait();
+  for (std::thread& each : threads)
+    each.join();
 }
 
 TEST_F(idle_threads, counts_stay_exact_when_caches_are_emptied) {
