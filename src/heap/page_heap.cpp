@@ -248,9 +248,15 @@ run_index page_heap::take_frontier(const page_request& request) noexcept {
   return trim_to(run, request, run_state::clean);
 }
 
-std::size_t page_heap::dirty_allowance() const noexcept {
+/// For a request of so many pages. Blocks of 64 KiB to 1 MiB that die at random leave runs of which
+/// few are long enough for the next, and moving pages does not pay for them yet: with as little as
+/// the others may leave, most of what is purged for them is faulted in again.
+std::size_t page_heap::dirty_allowance(std::size_t pages) const noexcept {
   constexpr std::size_t least = (std::size_t{1} << 19U) / page_bytes;
-  return std::max(least, live_ / 25);
+  constexpr std::size_t scattered_from = 16;
+  constexpr std::size_t scattered_to = 256;
+  const bool scattered = pages >= scattered_from && pages < scattered_to;
+  return std::max(least, live_ / (scattered ? 8 : 25));
 }
 
 bool page_heap::within_limit(std::size_t new_live_pages) noexcept {
@@ -275,16 +281,19 @@ bool page_heap::would_exceed_peak(std::size_t growth) noexcept {
 }
 
 /// Whether dirty pages go back to the kernel before `growth` pages become resident.
-bool page_heap::would_purge(std::size_t growth) noexcept {
-  return dirty_.load(std::memory_order_relaxed) > dirty_allowance() && would_exceed_peak(growth);
+bool page_heap::would_purge(std::size_t growth, std::size_t request_pages) noexcept {
+  return dirty_.load(std::memory_order_relaxed) > dirty_allowance(request_pages) &&
+         would_exceed_peak(growth);
 }
 
 /// Called before `clean_pages` become resident: the one place where growth is paid for.
-bool page_heap::make_room(std::size_t clean_pages, std::size_t replaced_pages) noexcept {
+bool page_heap::make_room(std::size_t clean_pages, std::size_t request_pages,
+                          std::size_t replaced_pages) noexcept {
   const std::size_t growth = clean_pages > replaced_pages ? clean_pages - replaced_pages : 0;
   if (!within_limit(growth)) return false;
-  if (would_purge(growth)) {
-    const std::size_t unneeded = dirty_.load(std::memory_order_relaxed) - dirty_allowance();
+  if (would_purge(growth, request_pages)) {
+    const std::size_t unneeded =
+        dirty_.load(std::memory_order_relaxed) - dirty_allowance(request_pages);
     purge_locked(std::min(std::max(growth, growth_step_pages), unneeded));
   }
   return true;
@@ -331,15 +340,15 @@ page_grant page_heap::take(const page_request& request) noexcept {
 /// instead: moving a page costs a small part of giving it back and having another one faulted in.
 page_grant page_heap::take_clean(const page_request& request) noexcept {
   const bool moves = request.source == page_source::any && request.pages >= moved_pages_min &&
-                     would_purge(request.pages);
-  if (!moves && !make_room(request.pages, request.replaced_pages)) return {};
+                     would_purge(request.pages, request.pages);
+  if (!moves && !make_room(request.pages, request.pages, request.replaced_pages)) return {};
   run_index run = take_free(run_state::clean, request);
   if (run == 0) run = take_frontier(request);
   if (run == 0) return {};
   if (!moves) return finish(run, request, true);
   const std::size_t moved = fill_by_moving(space.runs[run].page, request.pages);
   live_ += moved;
-  const bool room = make_room(request.pages - moved, request.replaced_pages);
+  const bool room = make_room(request.pages - moved, request.pages, request.replaced_pages);
   live_ -= moved;
   if (room) return finish(run, request, moved == 0);
   insert_free(run, moved == 0 ? run_state::clean : run_state::dirty);
@@ -457,7 +466,7 @@ bool page_heap::extend(run_index run, std::size_t pages) noexcept {
   const run_index after = neighbour_after(r);
   if (after == 0) {
     // The run ends at the frontier.
-    if (old_end == frontier_.load(std::memory_order_relaxed) && make_room(wanted, 0) &&
+    if (old_end == frontier_.load(std::memory_order_relaxed) && make_room(wanted, 0, 0) &&
         commit_up_to(old_end + wanted)) {
       frontier_.store(old_end + wanted, std::memory_order_relaxed);
       done = true;
@@ -479,7 +488,7 @@ bool page_heap::extend(run_index run, std::size_t pages) noexcept {
       unlink(after);
       set_state(space.runs[after], run_state::held);
       const bool room =
-          kind == run_state::dirty ? within_limit_reused(wanted) : make_room(wanted, 0);
+          kind == run_state::dirty ? within_limit_reused(wanted) : make_room(wanted, 0, 0);
       if (room) {
         if (have > wanted) insert_free(split(after, wanted), kind);
         drop_run(after);

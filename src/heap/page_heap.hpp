@@ -212,12 +212,13 @@ class page_heap {
   page_grant finish(run_index run, const page_request& request, bool zero) noexcept
       ACRE_REQUIRES(lock_);
   [[nodiscard]] bool would_exceed_peak(std::size_t growth) noexcept ACRE_REQUIRES(lock_);
-  [[nodiscard]] bool would_purge(std::size_t growth) noexcept ACRE_REQUIRES(lock_);
-  [[nodiscard]] bool make_room(std::size_t clean_pages, std::size_t replaced_pages) noexcept
+  [[nodiscard]] bool would_purge(std::size_t growth, std::size_t request_pages) noexcept
       ACRE_REQUIRES(lock_);
+  [[nodiscard]] bool make_room(std::size_t clean_pages, std::size_t request_pages,
+                               std::size_t replaced_pages) noexcept ACRE_REQUIRES(lock_);
   [[nodiscard]] bool within_limit(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);
   [[nodiscard]] bool within_limit_reused(std::size_t new_live_pages) noexcept ACRE_REQUIRES(lock_);
-  [[nodiscard]] std::size_t dirty_allowance() const noexcept ACRE_REQUIRES(lock_);
+  [[nodiscard]] std::size_t dirty_allowance(std::size_t pages) const noexcept ACRE_REQUIRES(lock_);
   /// Notes whether pages went that were to be purged; returns it.
   bool note_purge(bool gone) noexcept ACRE_REQUIRES(lock_);
   std::size_t purge_locked(std::size_t pages) noexcept ACRE_REQUIRES(lock_);

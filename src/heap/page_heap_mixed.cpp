@@ -98,13 +98,13 @@ run_index page_heap::take_range(run_range range, const page_request& request) no
   std::size_t resident = parts.dirty_pages;
   live_ += resident;
   for (const auto& part : std::span(parts.clean).first(parts.clean_count)) {
-    if (!would_purge(clean)) break;
+    if (!would_purge(clean, request.pages)) break;
     const std::size_t moved = fill_by_moving(part.page, std::min(part.pages, clean));
     resident += moved;
     live_ += moved;
     clean -= moved;
   }
-  const bool has_room = make_room(clean, request.replaced_pages);
+  const bool has_room = make_room(clean, request.pages, request.replaced_pages);
   live_ -= resident;
   if (has_room) return trim_to(range.first, request, run_state::dirty);
   insert_free(range.first, run_state::dirty);
