@@ -71,26 +71,30 @@ bool heaps_wait() noexcept {
   return used_heaps() >= worth_a_thread_heaps;
 }
 
-/// Until the caches have not been looked at for a while, or something else is to be done.
+void sleep_for_an_interval() noexcept {
+  const std::int64_t delay = config.purge_delay_ms.load(std::memory_order_relaxed);
+  os::background_thread::sleep_ms(std::max(delay, least_interval_ms));
+}
+
+/// Until the caches have not been looked at for a while, or something else is to be done, or the
+/// program gave up rights.
 void rest_since_last_run() noexcept {
   const long last = ended_ms.load(std::memory_order_relaxed);
   while (may_run() && heaps_wait() && os::now_ms() - last < heaps_again_ms &&
-         process_pages.dirty_hint() < worth_a_thread_pages && !slabs_wait())
-    os::background_thread::sleep_ms(
-        std::max(config.purge_delay_ms.load(std::memory_order_relaxed), least_interval_ms));
+         process_pages.dirty_hint() < worth_a_thread_pages && !slabs_wait() &&
+         os::has_rights_of_process())
+    sleep_for_an_interval();
 }
 
-/// One run of the thread; ends when there is nothing to do.
+/// The work of one run of the thread; ends when there is nothing to do.
 void purge_while_useful() noexcept {
-  rest_since_last_run();
   int quiet = 0;
   bool dropped = false;
   idle_outcome idle;
   // What was just taken is looked at once more.
   while (may_run() && (quiet < quiet_intervals_max ||
                        (idle.taken > 0 && quiet < 2 * quiet_intervals_max) || much_may_go())) {
-    const std::int64_t delay = config.purge_delay_ms.load(std::memory_order_relaxed);
-    os::background_thread::sleep_ms(std::max(delay, least_interval_ms));
+    sleep_for_an_interval();
     gate.acquire();
     // While a fork is pending it would all be parked again.
     if (fork_pending.load(std::memory_order_relaxed) == 0) release_all_parked();
@@ -116,6 +120,12 @@ void purge_while_useful() noexcept {
       quiet = 1;  // What is free now goes in the next intervals.
     }
   }
+}
+
+void run() noexcept {
+  rest_since_last_run();
+  // Else it would keep what the program gave up.
+  if (os::has_rights_of_process()) purge_while_useful();
   ended_ms.store(os::now_ms(), std::memory_order_relaxed);
 }
 
@@ -131,7 +141,7 @@ void purge_later() noexcept {
   if (thread.running()) return;
   if (process_pages.dirty_hint() < worth_a_thread_pages && !slabs_wait() && !heaps_wait()) return;
   if (!may_run() || was_just_refused()) return;
-  thread.start(purge_while_useful);
+  thread.start(run);
 }
 
 unsigned long purge_now(unsigned long keep_pages) noexcept {
