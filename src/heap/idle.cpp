@@ -186,6 +186,7 @@ void take_if_idle(heap_body& heap, search& now, patience how) noexcept ACRE_REQU
   if (heap.owner.taken) return;
   const bool unused = heap.owner.visits == heap.visits;
   heap.owner.visits = heap.visits;
+  if (!unused) ++now.outcome.used;
   if (unused || how == patience::none) take(heap, now);
 }
 

@@ -34,6 +34,7 @@ namespace acre::heaps {
 
 struct idle_outcome {
   std::size_t taken = 0;        ///< heaps that were taken; the next search may empty them
+  std::size_t used = 0;         ///< heaps that were used since the search before
   std::size_t freed_pages = 0;  ///< pages of slabs that became free
 };
 

@@ -22,8 +22,9 @@ namespace {
 /// Free memory below this waits for use: 2 MiB.
 constexpr std::size_t worth_a_thread_pages = 512;
 constexpr int quiet_intervals_max = 4;
-/// Threads that wake now and then and need little do not keep the purging thread: 64 KiB.
-constexpr std::size_t worth_an_interval_pages = 16;
+/// Threads that wake now and then and need little do not keep the purging thread: 256 KiB, a few
+/// slabs of the larger classes.
+constexpr std::size_t worth_an_interval_pages = 64;
 /// How long after it ended the thread is tried again where the kernel refuses to take pages.
 constexpr long refused_again_ms = 5000;
 /// So many threads' caches are worth a look even when little is free, but not all the time: the
@@ -35,7 +36,7 @@ constexpr std::int64_t least_interval_ms = 10;
 
 constinit os::background_thread thread;
 
-/// When the thread ended last.
+/// When the last look at the caches ended.
 constinit std::atomic<long> ended_ms{0};
 
 /// Held by the thread while it is inside the heap, where it waits for no lock that a thread which
@@ -76,21 +77,28 @@ void sleep_for_an_interval() noexcept {
   os::background_thread::sleep_ms(std::max(delay, least_interval_ms));
 }
 
+/// Whether the program gave up rights since the thread began; `had_rights` when it did.
+bool lost_rights(bool had_rights) noexcept {
+  return had_rights && !os::has_rights_of_process();
+}
+
 /// Until the caches have not been looked at for a while, or something else is to be done, or the
 /// program gave up rights.
-void rest_since_last_run() noexcept {
+void rest_since_last_look(bool had_rights) noexcept {
   const long last = ended_ms.load(std::memory_order_relaxed);
   while (may_run() && heaps_wait() && os::now_ms() - last < heaps_again_ms &&
          process_pages.dirty_hint() < worth_a_thread_pages && !slabs_wait() &&
-         os::has_rights_of_process())
+         !lost_rights(had_rights))
     sleep_for_an_interval();
 }
 
-/// The work of one run of the thread; ends when there is nothing to do.
-void purge_while_useful() noexcept {
+/// Ends when there is nothing to do. Whether many threads used their heaps around the last look at
+/// them: they may wait from now on, and call no more.
+bool purge_while_useful() noexcept {
   int quiet = 0;
   bool dropped = false;
   idle_outcome idle;
+  std::size_t heaps_at_look = 0;
   // What was just taken is looked at once more.
   while (may_run() && (quiet < quiet_intervals_max ||
                        (idle.taken > 0 && quiet < 2 * quiet_intervals_max) || much_may_go())) {
@@ -101,15 +109,14 @@ void purge_while_useful() noexcept {
     empty_left_heaps();
     gate.release();
     idle = search_idle_heaps(gate);
+    heaps_at_look = used_heaps();
     const std::size_t purged = process_pages.purge_unneeded(gate);
     name_moved_pages();
     renew_moves();
-    const bool is_quiet = purged == 0 && idle.freed_pages < worth_an_interval_pages;
+    const bool is_quiet = purged + idle.freed_pages < worth_an_interval_pages;
     quiet = is_quiet ? std::min(quiet + 1, 2 * quiet_intervals_max) : 0;
     // The program was busy since the empty slabs went.
     dropped = dropped && purged < worth_a_thread_pages && !slabs_wait();
-    // It would keep what the program gave up; the next one has the rights of the thread that starts
-    // it.
     if (!os::has_rights_of_process()) break;
     // Once all is quiet: the empty slabs that heaps keep for their next allocation.
     if (quiet > 0 && !dropped) {
@@ -120,13 +127,21 @@ void purge_while_useful() noexcept {
       quiet = 1;  // What is free now goes in the next intervals.
     }
   }
+  const std::size_t came_back = std::max(used_heaps(), heaps_at_look) - heaps_at_look;
+  return may_run() && idle.used + idle.taken + came_back >= worth_a_thread_heaps;
 }
 
+/// Rights that the program gives up end the thread within an interval, since it would keep them;
+/// the next one has those of the thread that starts it. Where that one gave them up for itself
+/// alone, each new thread has fewer than the first: then it works for one interval.
 void run() noexcept {
-  rest_since_last_run();
-  // Else it would keep what the program gave up.
-  if (os::has_rights_of_process()) purge_while_useful();
-  ended_ms.store(os::now_ms(), std::memory_order_relaxed);
+  const bool had_rights = os::has_rights_of_process();
+  bool again = true;
+  while (again) {
+    rest_since_last_look(had_rights);
+    again = !lost_rights(had_rights) && purge_while_useful() && os::has_rights_of_process();
+    ended_ms.store(os::now_ms(), std::memory_order_relaxed);
+  }
 }
 
 /// Whether pages could not go a moment ago, since they are locked.

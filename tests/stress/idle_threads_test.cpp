@@ -16,7 +16,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <filesystem>
 #include <functional>
+#include <iterator>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -288,6 +290,35 @@ TEST_F(idle_threads, that_free_and_wait_again_are_found_without_a_call) {
   while (cached_bytes() > before / 10 && clock_type::now() < end)
     std::this_thread::sleep_for(100ms);
   EXPECT_LE(cached_bytes(), before / 10);
+  everyone.arrive_and_wait();
+  for (std::thread& each : threads)
+    each.join();
+}
+
+/// One thread allocates a little now and then while many wait: the purging thread ends all the
+/// same.
+TEST_F(idle_threads, do_not_keep_the_purging_thread) {
+  if (is_sanitized) GTEST_SKIP() << "no background thread under sanitizers";
+  constexpr std::size_t thread_count = 20;
+  constexpr std::size_t a_little = 32 << 10;
+  const auto tasks = [] {
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}));
+  };
+  std::barrier everyone(thread_count + 1);
+  std::vector<std::thread> threads;
+  for (std::size_t index = 0; index < thread_count; ++index) {
+    threads.emplace_back([&] {
+      family::free(family::malloc(100));
+      everyone.arrive_and_wait();
+    });
+  }
+  const auto end = clock_type::now() + 30s;
+  do {
+    family::free(family::malloc(a_little));
+    std::this_thread::sleep_for(700ms);
+  } while (tasks() > thread_count + 1 && clock_type::now() < end);
+  EXPECT_EQ(tasks(), thread_count + 1);
   everyone.arrive_and_wait();
   for (std::thread& each : threads)
     each.join();
