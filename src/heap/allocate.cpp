@@ -15,6 +15,7 @@
 #include "heap/stacks.hpp"
 #include "heap/wide_block.hpp"
 #include "os/memory.hpp"
+#include "os/waiting_thread.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -367,8 +368,8 @@ void clear(void* block, std::size_t size_bytes) noexcept {
   constexpr std::size_t sparse_bytes_min = std::size_t{1} << 20;
   auto* const pages = static_cast<std::byte*>(block);
   const std::size_t bytes = base::align_up(size_bytes, page_bytes);
-  if (bytes >= sparse_bytes_min && os::resident_bytes(pages, bytes) < bytes / 2 &&
-      os::purge(pages, bytes))
+  if (bytes >= sparse_bytes_min && !os::has_sandbox_handler() &&
+      os::resident_bytes(pages, bytes) < bytes / 2 && os::purge(pages, bytes))
     return;
   std::memset(block, 0, size_bytes);
 }

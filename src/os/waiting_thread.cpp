@@ -91,15 +91,6 @@ std::string_view line_of(std::string_view status, std::string_view key) noexcept
   return line;
 }
 
-/// A program with a handler for system calls that its sandbox forbids may forbid ours.
-bool has_sandbox_handler() noexcept {
-  // The kernel's own layout: the handler comes first.
-  std::uint64_t action[4] = {};
-  const long result =
-      raw_syscall(SYS_rt_sigaction, SIGSYS, 0, as_long(action), sizeof(std::uint64_t));
-  return failed(result) || action[0] != 0;
-}
-
 /// The process's id in each namespace, from that of /proc down to its own: one number when they are
 /// the same (Linux 4.1).
 bool shows_own_ids(std::string_view status) noexcept {
@@ -109,6 +100,14 @@ bool shows_own_ids(std::string_view status) noexcept {
 }
 
 }  // namespace
+
+bool has_sandbox_handler() noexcept {
+  // The kernel's own layout: the handler comes first.
+  std::uint64_t action[4] = {};
+  const long result =
+      raw_syscall(SYS_rt_sigaction, SIGSYS, 0, as_long(action), sizeof(std::uint64_t));
+  return failed(result) || action[0] != 0;
+}
 
 thread_look look_at_thread(std::int32_t thread, waiting_place& place) noexcept {
   base::text<64> path;

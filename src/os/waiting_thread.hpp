@@ -34,9 +34,12 @@ enum class thread_look : std::uint8_t {
 /// the kernel refuses.
 [[nodiscard]] bool fence_all_threads() noexcept;
 
-/// Whether the two above may be asked: false in a program that has a handler for system calls which
-/// its sandbox forbids (SIGSYS), and where /proc is missing or shows other thread ids than ours
-/// (those of another PID namespace).
+/// Whether the program has a handler for system calls that its sandbox forbids (SIGSYS): it may
+/// forbid ours.
+[[nodiscard]] bool has_sandbox_handler() noexcept;
+
+/// Whether the two above may be asked: false in a program with such a handler, and where /proc is
+/// missing or shows other thread ids than ours (those of another PID namespace).
 [[nodiscard]] bool may_look_at_threads() noexcept;
 
 /// Whether the calling thread has the user, groups, capabilities and sandbox that the process's
