@@ -36,7 +36,7 @@ constexpr std::int64_t least_interval_ms = 10;
 
 constinit os::background_thread thread;
 
-/// When the last look at the caches ended.
+/// When the thread, or a round of its work, ended last.
 constinit std::atomic<long> ended_ms{0};
 
 /// Held by the thread while it is inside the heap, where it waits for no lock that a thread which
@@ -77,23 +77,21 @@ void sleep_for_an_interval() noexcept {
   os::background_thread::sleep_ms(std::max(delay, least_interval_ms));
 }
 
-/// Whether the program gave up rights since the thread began; `had_rights` when it did.
-bool lost_rights(bool had_rights) noexcept {
-  return had_rights && !os::has_rights_of_process();
-}
-
-/// Until the caches have not been looked at for a while, or something else is to be done, or the
-/// program gave up rights.
-void rest_since_last_look(bool had_rights) noexcept {
+/// Until the caches have not been looked at for a while, or something else is to be done. False
+/// when the program gave up rights meanwhile, which the thread had.
+bool rest_since_last_look(bool had_rights) noexcept {
   const long last = ended_ms.load(std::memory_order_relaxed);
   while (may_run() && heaps_wait() && os::now_ms() - last < heaps_again_ms &&
-         process_pages.dirty_hint() < worth_a_thread_pages && !slabs_wait() &&
-         !lost_rights(had_rights))
+         process_pages.dirty_hint() < worth_a_thread_pages && !slabs_wait()) {
     sleep_for_an_interval();
+    if (had_rights && !os::has_rights_of_process()) return false;
+  }
+  return true;
 }
 
-/// Ends when there is nothing to do. Whether many threads used their heaps around the last look at
-/// them: they may wait from now on, and call no more.
+/// Ends when there is nothing to do, or without the rights of the process. Whether there is reason
+/// to look again: many threads used their heaps around the last look at them; they may wait from
+/// now on, and call no more.
 bool purge_while_useful() noexcept {
   int quiet = 0;
   bool dropped = false;
@@ -117,7 +115,7 @@ bool purge_while_useful() noexcept {
     quiet = is_quiet ? std::min(quiet + 1, 2 * quiet_intervals_max) : 0;
     // The program was busy since the empty slabs went.
     dropped = dropped && purged < worth_a_thread_pages && !slabs_wait();
-    if (!os::has_rights_of_process()) break;
+    if (!os::has_rights_of_process()) return false;
     // Once all is quiet: the empty slabs that heaps keep for their next allocation.
     if (quiet > 0 && !dropped) {
       gate.acquire();
@@ -136,12 +134,11 @@ bool purge_while_useful() noexcept {
 /// alone, each new thread has fewer than the first: then it works for one interval.
 void run() noexcept {
   const bool had_rights = os::has_rights_of_process();
-  bool again = true;
-  while (again) {
-    rest_since_last_look(had_rights);
-    again = !lost_rights(had_rights) && purge_while_useful() && os::has_rights_of_process();
+  bool again = false;
+  do {
+    again = rest_since_last_look(had_rights) && purge_while_useful();
     ended_ms.store(os::now_ms(), std::memory_order_relaxed);
-  }
+  } while (again);
 }
 
 /// Whether pages could not go a moment ago, since they are locked.

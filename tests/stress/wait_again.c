@@ -1,11 +1,11 @@
 /* Threads that waited while their blocks lived free them and wait again, at some moment of a run of
  * the purging thread or after it; each process tries another. What they freed fits their caches,
  * and nothing is called afterwards: the caches must still go back. */
-#include <fcntl.h>
+#include "resident.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,16 +13,6 @@ enum { process_count = 16, thread_count = 32, block_count = 300 };
 enum { first_wait_ms = 300, step_ms = 150, patience_ms = 20000, look_ms = 100 };
 
 static pthread_barrier_t everyone;
-
-/* Without a call of malloc. */
-static long resident_pages(void) {
-  char text[64] = "";
-  const int file = open("/proc/self/statm", O_RDONLY);
-  const ssize_t size = read(file, text, sizeof text - 1);
-  close(file);
-  const char* const second = size > 0 ? strchr(text, ' ') : NULL;
-  return second != NULL ? atol(second) : -1;
-}
 
 static void* use_and_wait(void* unused) {
   (void)unused;

@@ -1,6 +1,7 @@
 /* A thread that gives up rights for itself alone, and allocates: the purging thread, which starts
  * with its rights and not with those of the first thread, must still give memory back. */
-#include <fcntl.h>
+#include "resident.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,15 +11,6 @@
 
 enum { block_count = 640, block_bytes = 100000, other_bytes = 3000000 };
 enum { page_bytes = 4096, rest_bytes = block_count * block_bytes / 4, steps = 8000 };
-
-static long resident_bytes(void) {
-  char text[64] = "";
-  const int file = open("/proc/self/statm", O_RDONLY);
-  const ssize_t size = read(file, text, sizeof text - 1);
-  close(file);
-  const char* const second = size > 0 ? strchr(text, ' ') : NULL;
-  return second != NULL ? atol(second) * page_bytes : -1;
-}
 
 static void* work(void* result) {
   static char* blocks[block_count];
@@ -34,7 +26,7 @@ static void* work(void* result) {
   }
   for (size_t index = 0; index < block_count; ++index)
     free(blocks[index]);
-  const long full = resident_bytes();
+  const long full = resident_pages() * page_bytes;
   long left = full;
   for (int step = 0; step < steps && left > rest_bytes; ++step) {
     volatile char* const other = malloc(other_bytes);
@@ -42,7 +34,7 @@ static void* work(void* result) {
     *other = 1;
     free((void*)other);
     usleep(1000);
-    left = resident_bytes();
+    left = resident_pages() * page_bytes;
   }
   *(int*)result = full > rest_bytes && left <= rest_bytes ? 0 : 1;
   printf("%ld of %ld bytes stay\n", left, full);
